@@ -1,0 +1,175 @@
+"""The one way in which this project writes a file: whole, durable, or not at all.
+
+`put` writes under a temporary name in the target's own directory (host, process and a random part
+in it, so that two machines with equal process ids never meet), flushes, fsyncs, renames over the
+target and fsyncs the directory. After a kill or a power cut the target is the old file or the new
+one. Nothing else in the project opens a file for writing (a test looks).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from threedie.errors import StorageError
+
+_HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "host"
+_RUN = secrets.token_hex(
+    4
+)  # tells our own temporary files from those of a dead process with our pid
+_TEMP = re.compile(
+    r"^\..+\.(?P<host>[A-Za-z0-9-]+)\.(?P<pid>\d+)\.(?P<run>[0-9a-f]{8})[0-9a-f]{8}\.tmp$"
+)
+_FOREIGN_TEMP_S = 24 * 3600.0  # a temporary file of another host is garbage after a day
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What `put` has made durable."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+    """Lower-case hex of the content."""
+
+
+def put(path: Path, content: bytes | Iterable[bytes]) -> Written:
+    """Write a file atomically and durably.
+
+    Args:
+        path: target; its directory must exist. A symbolic link there is replaced, not followed.
+        content: all bytes, or pieces of them in order (a shard is streamed from its parts).
+
+    Returns:
+        Size and hash of what was written.
+
+    Raises:
+        StorageError: disk full, quota, read-only, I/O error. The target is untouched.
+    """
+    temp = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{_RUN}{secrets.token_hex(4)}.tmp")
+    pieces = (content,) if isinstance(content, bytes) else content
+    try:
+        written = _write_synced(temp, pieces)
+        _rename(temp, path, written)
+        sync_directory(path.parent)
+    except BaseException as err:
+        with contextlib.suppress(OSError):
+            temp.unlink()
+        if isinstance(err, OSError):
+            raise _storage_error(path, err) from err
+        raise
+    return written
+
+
+def _write_synced(temp: Path, pieces: Iterable[bytes]) -> Written:
+    digest, size = hashlib.sha256(), 0
+    descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            digest.update(piece)
+            size += len(piece)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return Written(size, digest.hexdigest())
+
+
+def _rename(temp: Path, path: Path, written: Written) -> None:
+    try:
+        os.replace(temp, path)
+    except OSError as err:
+        # Network file systems can answer ENOENT or ESTALE to a rename that was done: look.
+        doubtful = err.errno in (errno.ENOENT, errno.ESTALE)
+        if not (doubtful and path.is_file() and sha256_file(path) == written.sha256):
+            raise
+
+
+def sync_directory(folder: Path) -> None:
+    """Make the names in a folder durable. EINVAL (some network file systems) is no failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as err:
+        if err.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sha256_file(path: Path) -> str:
+    """Hash of a file's content, as lower-case hex."""
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def make_directory(path: Path) -> Path:
+    """Create a folder and its parents, durably.
+
+    Raises:
+        StorageError: it can't be created, or is no folder.
+    """
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        for made in missing:
+            sync_directory(made.parent)
+    except OSError as err:
+        raise _storage_error(path, err) from err
+    return path
+
+
+def sweep(folder: Path) -> int:
+    """Remove temporary files that dead writers left in a folder; returns how many."""
+    removed = 0
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        match = _TEMP.match(entry.name)
+        if match and _is_orphan(entry, match):
+            with contextlib.suppress(FileNotFoundError):
+                entry.unlink()
+                removed += 1
+    return removed
+
+
+def _is_orphan(entry: Path, name: re.Match[str]) -> bool:
+    if name["host"] != _HOST:
+        with contextlib.suppress(OSError):
+            return time.time() - entry.stat().st_mtime > _FOREIGN_TEMP_S
+        return False
+    if int(name["pid"]) == os.getpid():
+        return name["run"] != _RUN
+    try:
+        os.kill(int(name["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
+
+
+def _storage_error(path: Path, err: OSError) -> StorageError:
+    if err.errno in _FULL:
+        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
+        return StorageError(
+            f"no space left for {path} ({err.strerror}; {free / 2**20:.0f} MiB free). Nothing half-written "
+            "was kept; make room and run the same command again."
+        )
+    return StorageError(
+        f"cannot write {path}: {err.strerror or err}. Nothing half-written was kept."
+    )
