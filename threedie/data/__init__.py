@@ -1,0 +1,1 @@
+"""The shards on disk: their layout, the index, the readers, the checks, the gallery."""

@@ -1,0 +1,1 @@
+"""What exists and what was made: classes, latents, recipes, splits, data set manifests."""
