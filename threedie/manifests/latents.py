@@ -95,7 +95,8 @@ def quaternion_multiply_xyzw(a_V4: Array, b_V4: Array) -> Array:
 
 def quaternion_conjugate_xyzw(q_V4: Array) -> Array:
     """The inverse rotation of unit quaternions."""
-    return np.asarray(q_V4, dtype=np.float64) * np.array([-1.0, -1.0, -1.0, 1.0])
+    conjugate: Array = np.asarray(q_V4, dtype=np.float64) * np.array([-1.0, -1.0, -1.0, 1.0])
+    return conjugate
 
 
 def relative_rotation_xyzw(from_V3: Array, to_V3: Array) -> Array:
