@@ -11,6 +11,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from threedie.errors import ConfigError
 
 Range = tuple[float, float]
@@ -158,3 +161,25 @@ def _find(kind: str, name: str, known: dict[str, T]) -> T:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     raise ConfigError(f"unknown {kind} '{name}'.{hint} Known: {', '.join(known)}.")
+
+
+def latents_in_range(recipe: Recipe, latents_VD: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows of (V, 7 or 10) latents the recipe can have drawn; (V,) booleans."""
+    full, quarter = (-math.pi, math.pi), (-math.pi / 2, math.pi / 2)
+    inner = (-recipe.rotation_limit, recipe.rotation_limit)
+    angles = {
+        "euler-box": (inner, inner, inner),
+        "euler-outer": (full, full, full),
+        "uniform": (full, quarter, full),
+        "yaw": ((0.0, 0.0), (0.0, 0.0), full),
+    }[recipe.rotation]
+    shift = (-recipe.translation_limit, recipe.translation_limit)
+    colors = (recipe.floor_hue, recipe.spot_theta, recipe.spot_phi, recipe.spot_hue)
+    bounds = np.array([*angles, *colors, *([shift] * (recipe.latent_size - 7))])
+    if latents_VD.ndim != 2 or latents_VD.shape[1] != recipe.latent_size:
+        return np.zeros(len(latents_VD), dtype=np.bool_)
+    slack = 1e-12
+    good = (latents_VD >= bounds[:, 0] - slack) & (latents_VD <= bounds[:, 1] + slack)
+    if recipe.rotation == "euler-outer":
+        good[:, :3] &= np.abs(latents_VD[:, :3]) >= recipe.rotation_limit - slack
+    return np.asarray(good.all(axis=1))

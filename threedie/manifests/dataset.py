@@ -1,0 +1,238 @@
+"""The data set manifest, dataset.json: what a folder of shards is, and what each file must be.
+
+Written last: a folder with a manifest is complete. It carries its own hash, so that a changed
+number is an error and not another data set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from threedie import files
+from threedie.errors import ManifestError
+from threedie.manifests.recipes import Quality, Recipe
+
+SCHEMA_VERSION = 1
+FILE_NAME = "dataset.json"
+_MAX_BYTES = 64 * 2**20
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,120}$")]
+Count = Annotated[int, Field(ge=0)]
+M = TypeVar("M", bound=BaseModel)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ShardEntry(_Model):
+    """One tar file."""
+
+    name: FileName
+    split: str
+    samples: Count
+    """Objects in it (planned ones that failed are not)."""
+    bytes: Count
+    sha256: Sha256
+
+
+class FileEntry(_Model):
+    """A file beside the shards."""
+
+    bytes: Count
+    sha256: Sha256
+
+
+class ClassEntry(_Model):
+    """One class of the data set."""
+
+    class_id: str
+    """As its source names it: a synset id, or another name."""
+    name: str
+    label: Count
+    """0–54 for the classes of 3DIEBench, 55 and up for others in the order of their names."""
+    objects: Count
+
+
+class Versions(_Model):
+    """What made the pictures."""
+
+    threedie: str
+    bpy: str
+    blender: str
+    """Blender's own version and build hash."""
+
+
+class Failure(_Model):
+    """A line of failures.jsonl: an object that is not in the shards."""
+
+    object: str
+    """<class>/<object>."""
+    stage: str
+    """start, fetch, import, render, encode: where it happened."""
+    error: str
+    attempts: Annotated[int, Field(ge=1)]
+
+
+class Making(_Model):
+    """All that decides the bytes of the shards; its hash is the recipe hash."""
+
+    recipe: Recipe
+    quality: str
+    quality_settings: Quality
+    seed: Count
+    size: Annotated[int, Field(ge=8, le=8192)]
+    """Side of a picture in pixels."""
+    views: Annotated[int, Field(ge=1)]
+    image_format: Literal["jpg", "png"]
+    channel_order: Literal["rgb", "bgr"]
+    """Of the files. Readers hand out true RGB always."""
+    device: str
+    """cpu, or a type of GPU: Cycles is bit-reproducible on the CPU only."""
+    split: str
+    objects_per_shard: Annotated[int, Field(ge=1)]
+    missing_texture: Literal["fail", "grey"]
+    source: str
+    """The kind of mesh source: builtin, folder, zips."""
+    objects_sha256: Sha256
+    """Of the planned list: class, object, split, shard, in order."""
+    latents_sha256: Sha256 | None
+    """Of the file given with --latents; null where latents were drawn."""
+    versions: Versions
+
+    @property
+    def recipe_hash(self) -> str:
+        """SHA-256 over all fields in their canonical JSON form."""
+        return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
+
+
+class DatasetManifest(_Model):
+    """dataset.json."""
+
+    schema_version: Literal[1]
+    making: Making
+    recipe_hash: Sha256
+    latent_columns: tuple[str, ...]
+    classes: tuple[ClassEntry, ...]
+    shards: tuple[ShardEntry, ...]
+    files: dict[str, FileEntry]
+    """The index files and failures.jsonl, by path relative to the folder."""
+    failures: Count
+    pixel_mean: tuple[float, float, float]
+    """Over all pictures, true RGB, 0..1."""
+    pixel_std: tuple[float, float, float]
+
+    @model_validator(mode="after")
+    def _hashes_agree(self) -> DatasetManifest:
+        if self.recipe_hash != self.making.recipe_hash:
+            raise ValueError(
+                f"recipe_hash is {self.recipe_hash[:12]}…, its fields hash to "
+                f"{self.making.recipe_hash[:12]}…"
+            )
+        return self
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Objects per split."""
+        totals: dict[str, int] = {}
+        for shard in self.shards:
+            totals[shard.split] = totals.get(shard.split, 0) + shard.samples
+        return totals
+
+    def write(self, folder: Path) -> None:
+        """Write dataset.json, with the hash of its own content."""
+        body = self.model_dump(mode="json")
+        body["self_sha256"] = hashlib.sha256(canonical_json(body)).hexdigest()
+        files.put(
+            folder / FILE_NAME, json.dumps(body, indent=1, ensure_ascii=False).encode() + b"\n"
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> DatasetManifest:
+        """Read and check dataset.json.
+
+        Raises:
+            ManifestError: absent, not JSON, another schema, a wrong field (named), a changed byte.
+        """
+        path = folder / FILE_NAME
+        body = read_json(path)
+        found = body.get("schema_version")
+        if found != SCHEMA_VERSION:
+            newer = isinstance(found, int) and found > SCHEMA_VERSION
+            hint = "made by a newer threedie: update it" if newer else "not a manifest of threedie"
+            raise ManifestError(
+                f"{path}: schema_version is {found!r}, {SCHEMA_VERSION} was expected ({hint})."
+            )
+        claimed = body.pop("self_sha256", None)
+        manifest = validated(cls, body, path)
+        if claimed != hashlib.sha256(canonical_json(body)).hexdigest():
+            raise ManifestError(
+                f"{path}: its content does not match its self_sha256, so it was changed after it "
+                "was written. Render again into this folder, or fetch it anew."
+            )
+        return manifest
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one byte form of a JSON value that hashes are taken of."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file: no NaN, no doubled key, bounded size.
+
+    Raises:
+        ManifestError: absent, too large, or not that.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ManifestError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB.")
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_doubles)
+    except OSError as err:
+        hint = "" if path.parent.is_dir() else " (there is no such folder)"
+        raise ManifestError(
+            f"{path}: {err.strerror}{hint}. A finished data set has a {path.name}; "
+            "`3die render --out FOLDER` makes one."
+        ) from err
+    except (ValueError, RecursionError) as err:
+        raise ManifestError(f"{path}: not valid JSON: {str(err)[:200]}.") from err
+    if not isinstance(value, dict):
+        raise ManifestError(f"{path}: a JSON object was expected, found {type(value).__name__}.")
+    return value
+
+
+def validated(model: type[M], body: dict[str, Any], path: Path) -> M:
+    """A model from a JSON object.
+
+    Raises:
+        ManifestError: names the file, the field, what was found and what was expected.
+    """
+    try:
+        return model.model_validate(body)
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole"
+        found = repr(first["input"])[:80]
+        more = f" ({err.error_count() - 1} more)" if err.error_count() > 1 else ""
+        raise ManifestError(
+            f"{path}: field '{field}': {first['msg']}; found {found}{more}."
+        ) from err
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not allowed")
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return value
