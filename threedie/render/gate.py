@@ -1,0 +1,74 @@
+"""The one door for foreign meshes: reads an object's files, checks them, hands out a value.
+
+Whatever is wrong with a file ends here as an AssetError, which costs that object only.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+
+from threedie.errors import AssetError, ThreedieError
+from threedie.render.gate_obj import gate_obj
+from threedie.render.limits import DEFAULT_LIMITS, Limits
+from threedie.render.mesh import Mesh
+from threedie.render.object_files import HashedFiles, MissingFile, ObjectFiles, show
+from threedie.render.textures import MissingTexture
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetched:
+    """One object, checked and ready for the scene."""
+
+    mesh: Mesh
+    source_sha256: str
+    """Over names and contents of all files that were read for it."""
+    notes: tuple[str, ...]
+    """What differs from the source, for example "missing texture ../images/t.jpg: grey"."""
+
+
+def pass_gate(
+    files: ObjectFiles,
+    scratch: Path,
+    *,
+    missing_texture: MissingTexture,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Fetched:
+    """Check one object.
+
+    Args:
+        files: its files.
+        scratch: an empty folder for the filtered OBJ and the textures.
+        missing_texture: see `MissingTexture`.
+        limits: caps.
+
+    Raises:
+        AssetError: broken, hostile or too large.
+        StorageError: scratch can't be written.
+    """
+    hashed = HashedFiles(files)
+    label = files.label(files.main)
+    try:
+        mesh, notes = _by_format(hashed, scratch, missing_texture, limits)
+    except ThreedieError:
+        raise
+    except MissingFile as err:
+        raise AssetError(f"{label}: {err} is missing; expected it beside the mesh.") from err
+    except Exception as err:  # no foreign byte may stop a run
+        reason = f"{type(err).__name__}: {show(str(err))}"
+        raise AssetError(f"{label} cannot be read ({reason}); it is probably damaged.") from err
+    return Fetched(mesh=mesh, source_sha256=hashed.sha256(), notes=notes)
+
+
+def _by_format(
+    files: HashedFiles, scratch: Path, missing_texture: MissingTexture, limits: Limits
+) -> tuple[Mesh, tuple[str, ...]]:
+    suffix = posixpath.splitext(files.main)[1].lower()
+    if suffix == ".obj":
+        obj = gate_obj(files, scratch, missing_texture=missing_texture, limits=limits)
+        return obj, obj.notes
+    raise AssetError(f"{files.label(files.main)}: no reader for {suffix} files.")
+
+
+__all__ = ["Fetched", "pass_gate"]
