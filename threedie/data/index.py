@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,17 +154,30 @@ def read_index(folder: Path, split: str, entries: dict[str, FileEntry]) -> Split
     Raises:
         ManifestError: a file is missing, or is not what the manifest says.
     """
-    table = np.load(io.BytesIO(_checked(folder, f"{split}.npz", entries)), allow_pickle=False)
+    content = _checked(folder, f"{split}.npz", entries)
     latents = io.BytesIO(_checked(folder, f"{split}.latents.npy", entries))
-    return SplitIndex(
-        objects_N=table["objects"],
-        keys_N=table["keys"],
-        labels_N=table["labels"],
-        shards_N=table["shards"],
-        offsets_NV=table["offsets"],
-        lengths_NV=table["lengths"],
-        latents_NVD=np.load(latents, allow_pickle=False),
-    )
+    try:
+        table = _read_table(content)
+        return SplitIndex(
+            objects_N=table["objects"],
+            keys_N=table["keys"],
+            labels_N=table["labels"],
+            shards_N=table["shards"],
+            offsets_NV=table["offsets"],
+            lengths_NV=table["lengths"],
+            latents_NVD=np.load(latents, allow_pickle=False),
+        )
+    except (ValueError, KeyError, OSError, MemoryError, zipfile.BadZipFile) as err:
+        raise ManifestError(f"{folder / FOLDER / split}: not an index: {err}.") from err
+
+
+def _read_table(content: bytes) -> dict[str, NDArray[Any]]:
+    """The arrays of an .npz that `write_index` has written: stored, so no larger than its file."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ValueError("an array is compressed")
+    with np.load(io.BytesIO(content), allow_pickle=False) as table:
+        return {name: table[name] for name in table.files}
 
 
 def _checked(folder: Path, name: str, entries: dict[str, FileEntry]) -> bytes:
@@ -177,6 +191,7 @@ def _checked(folder: Path, name: str, entries: dict[str, FileEntry]) -> bytes:
     if len(content) != entry.bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
         raise ManifestError(
             f"{path}: {len(content)} bytes with another hash than the manifest's "
-            f"({entry.bytes} bytes, sha256 {entry.sha256[:12]}…). Run the render command again: it is made anew."
+            f"({entry.bytes} bytes, sha256 {entry.sha256[:12]}…). "
+            "Run the render command again: it is made anew."
         )
     return content

@@ -28,7 +28,7 @@ _RECORD = tarfile.RECORDSIZE
 _MAX_MEMBER = 64 * 2**20
 _MAX_KEY = 80  # with the longest suffix it fits USTAR's 100 characters
 _MEMBER = re.compile(
-    r"^(?P<key>[A-Za-z0-9_-]{1,80})\.(?:(?P<view>\d{3,6})\.(?P<format>jpg|png)|(?P<other>latents\.npy|json))$"
+    r"(?P<key>[A-Za-z0-9_-]{1,80})\.(?:(?P<view>\d{3,6})\.(?P<format>jpg|png)|(?P<other>latents\.npy|json))"
 )
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
 
@@ -154,7 +154,7 @@ def _parse(path: Path, header: bytes, position: int) -> Member:
         info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
     except (tarfile.HeaderError, ValueError) as err:
         raise ManifestError(f"{path}: damaged tar header at byte {position}: {err}.") from err
-    match = _MEMBER.match(info.name)
+    match = _MEMBER.fullmatch(info.name)
     plain = info.tobuf(tarfile.USTAR_FORMAT) == header and info.type == tarfile.REGTYPE
     if not (match and plain and info.mtime == 0 and 0 <= info.size <= _MAX_MEMBER):
         raise ManifestError(

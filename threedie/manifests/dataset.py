@@ -27,11 +27,13 @@ Count = Annotated[int, Field(ge=0)]
 M = TypeVar("M", bound=BaseModel)
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """Base of everything kept on disk: frozen, no unknown fields, no NaN."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class ShardEntry(_Model):
+class ShardEntry(Model):
     """One tar file."""
 
     name: FileName
@@ -42,14 +44,14 @@ class ShardEntry(_Model):
     sha256: Sha256
 
 
-class FileEntry(_Model):
+class FileEntry(Model):
     """A file beside the shards."""
 
     bytes: Count
     sha256: Sha256
 
 
-class ClassEntry(_Model):
+class ClassEntry(Model):
     """One class of the data set."""
 
     class_id: str
@@ -60,7 +62,7 @@ class ClassEntry(_Model):
     objects: Count
 
 
-class Versions(_Model):
+class Versions(Model):
     """What made the pictures."""
 
     threedie: str
@@ -69,7 +71,7 @@ class Versions(_Model):
     """Blender's own version and build hash."""
 
 
-class Failure(_Model):
+class Failure(Model):
     """A line of failures.jsonl: an object that is not in the shards."""
 
     object: str
@@ -80,7 +82,7 @@ class Failure(_Model):
     attempts: Annotated[int, Field(ge=1)]
 
 
-class Making(_Model):
+class Making(Model):
     """All that decides the bytes of the shards; its hash is the recipe hash."""
 
     recipe: Recipe
@@ -112,7 +114,7 @@ class Making(_Model):
         return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
 
 
-class DatasetManifest(_Model):
+class DatasetManifest(Model):
     """dataset.json."""
 
     schema_version: Literal[1]
@@ -194,18 +196,30 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ManifestError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB.")
-        text = path.read_text(encoding="utf-8")
-        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_doubles)
+        content = path.read_bytes()
     except OSError as err:
         hint = "" if path.parent.is_dir() else " (there is no such folder)"
         raise ManifestError(
             f"{path}: {err.strerror}{hint}. A finished data set has a {path.name}; "
             "`3die render --out FOLDER` makes one."
         ) from err
+    return parse_json(content, str(path))
+
+
+def parse_json(content: bytes, where: str) -> dict[str, Any]:
+    """A JSON object from bytes: UTF-8, no NaN, no doubled key.
+
+    Raises:
+        ManifestError: not that; names `where`.
+    """
+    try:
+        value = json.loads(
+            content.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_doubles
+        )
     except (ValueError, RecursionError) as err:
-        raise ManifestError(f"{path}: not valid JSON: {str(err)[:200]}.") from err
+        raise ManifestError(f"{where}: not valid JSON: {str(err)[:200]}.") from err
     if not isinstance(value, dict):
-        raise ManifestError(f"{path}: a JSON object was expected, found {type(value).__name__}.")
+        raise ManifestError(f"{where}: a JSON object was expected, found {type(value).__name__}.")
     return value
 
 
