@@ -120,9 +120,6 @@ def _damaged_files(folder: Path, manifest: DatasetManifest) -> dict[str, str]:
             found[name] = f"{listing}: lists {name!r}, which is no file of a data set."
         elif problem := _file_problem(folder / name, entry):
             found[name] = problem
-    if FAILURES in set(manifest.files) - set(found):
-        problems = list(_failure_problems(folder / FAILURES, manifest.failures))
-        found |= {FAILURES: problems[0]} if problems else {}
     return dict(sorted(found.items()))
 
 
@@ -142,15 +139,26 @@ def _file_problem(path: Path, entry: FileEntry) -> str | None:
     return None
 
 
-def _failure_problems(path: Path, expected: int) -> Iterator[str]:
+def read_failures(folder: Path, manifest: DatasetManifest) -> list[Failure]:
+    """The ledger of objects that are not in the shards.
+
+    Raises:
+        ManifestError: it is missing, or not what the manifest says.
+    """
+    path, entry = folder / FAILURES, manifest.files.get(FAILURES)
+    if entry is None:
+        return []
+    if problem := _file_problem(path, entry):
+        raise ManifestError(problem)
     lines = path.read_bytes().splitlines()
-    if len(lines) != expected:
-        yield f"{path}: {len(lines)} lines, {FILE_NAME} counts {expected} failures."
-    for number, line in enumerate(lines, 1):
-        try:
-            validated(Failure, parse_json(line, f"{path}, line {number}"), path)
-        except ManifestError as err:
-            yield str(err)
+    if len(lines) != manifest.failures:
+        raise ManifestError(
+            f"{path}: {len(lines)} lines, {FILE_NAME} counts {manifest.failures} failures."
+        )
+    return [
+        validated(Failure, parse_json(line, f"{path}, line {number}"), path)
+        for number, line in enumerate(lines, 1)
+    ]
 
 
 def _read_indices(
@@ -219,12 +227,18 @@ def _total_problems(
     """What only shows over all shards."""
     path, objects = folder / FILE_NAME, list(chain.from_iterable(s.objects for s in shards))
     yield from _doubled(path, "object", (f"{c}/{o}" for c, o in objects))
-    counts = Counter(class_id for class_id, _ in objects)
+    try:
+        failed = Counter(f.object.split("/")[0] for f in read_failures(folder, manifest))
+    except ManifestError as err:
+        yield str(err)
+        return
+    there = Counter(class_id for class_id, _ in objects)
     for entry in manifest.classes:
-        if counts[entry.class_id] != entry.objects:
+        counts = (there[entry.class_id], failed[entry.class_id])
+        if sum(counts) != entry.objects:
             yield (
-                f"{path}: class {entry.class_id} has {entry.objects} objects there and "
-                f"{counts[entry.class_id]} in the shards."
+                f"{path}: class {entry.class_id} has {entry.objects} objects there; the shards "
+                f"have {counts[0]}, and {counts[1]} failed."
             )
     if len({shard.keys for shard in shards if shard.objects}) > 1:
         yield f"{folder}: the samples' json has other fields in one shard than in another."

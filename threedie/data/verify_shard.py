@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from threedie import files
@@ -22,6 +23,7 @@ from threedie.manifests.latents import Array
 from threedie.manifests.recipes import latents_in_range
 
 _MOST = 10  # problems told of one shard
+_JPEG_SHIFT = 4  # levels of 255 that JPEG may shift the mean of a channel by
 _FORMATS = {"jpg": "JPEG", "png": "PNG"}
 
 
@@ -106,14 +108,18 @@ class ShardCheck:
         making = self.manifest.making
         if len(sample.images) != making.views:
             yield f" has {len(sample.images)} pictures, {making.views} were expected."
+        seen = np.zeros(3, np.int64)
         for image in sample.images:
-            if fault := picture_fault(_read(file, image), making):
+            fault, sums = _look(_read(file, image), making)
+            seen += sums
+            if fault:
                 yield f".{image.suffix} {fault}"
             found.pictures += 1
         latents = parse_latents(_read(file, sample.latents), f"{self.path}: {sample.key}")
         yield from self._latents(latents)
         record = parse_json(_read(file, sample.record), f"{self.path}: {sample.key}.json")
         yield from self._record(record, sample.key, found)
+        yield from self._sums(record, seen, found)
         if self.index is not None:
             yield from _index_problems(self.index, row, sample, latents, record)
 
@@ -145,10 +151,23 @@ class ShardCheck:
             odd = sorted(record.keys() ^ found.keys)
             yield f".json: differs from the first sample in the fields {odd}."
         found.objects.append((class_id, object_id))
+
+    def _sums(
+        self, record: dict[str, Any], seen: NDArray[np.int64], found: ShardFindings
+    ) -> Iterator[str]:
+        """Sums are of the pictures before they were encoded: equal for PNG, near for JPEG."""
         if not all(_is_sum(record.get(n)) for n in ("pixel_sum", "pixel_sum_squares")):
             yield ".json: pixel_sum or pixel_sum_squares is not three whole numbers."
             return
-        found.sums.add(record, self.manifest.making.views * self.manifest.making.size**2)
+        making = self.manifest.making
+        pixels = making.views * making.size**2
+        slack = _JPEG_SHIFT * pixels if making.image_format == "jpg" else 0
+        if (np.abs(seen - record["pixel_sum"]) > slack).any():
+            yield (
+                f".json: pixel_sum is {record['pixel_sum']}, the pictures' {making.channel_order} "
+                f"channels give {seen.tolist()} as RGB."
+            )
+        found.sums.add(record, pixels)
 
 
 def _read(file: int, member: Member) -> bytes:
@@ -180,15 +199,19 @@ def _index_problems(
             yield f": its {name} in the index differ from the shard's."
 
 
-def picture_fault(content: bytes, making: Making) -> str | None:
-    """What is wrong with an encoded picture, or None: it is decoded to its last row."""
+def _look(content: bytes, making: Making) -> tuple[str | None, NDArray[np.int64]]:
+    """What is wrong with a picture's file, and the sums of its true R, G, B.
+
+    It is decoded to its last row, but only if its header says the right size.
+    """
+    nothing = np.zeros(3, np.int64)
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
             found = (image.format, image.mode, image.size)
             expected = (_FORMATS[making.image_format], "RGB", (making.size, making.size))
             if found != expected:
-                return f"is {found}, expected {expected}."
-            image.load()
+                return f"is {found}, expected {expected}.", nothing
+            sums = np.asarray(image).sum((0, 1), np.int64)
     except Exception as err:  # Pillow's decoders raise many kinds, struct.error among them
-        return f"does not decode: {err}."
-    return None
+        return f"does not decode: {err}.", nothing
+    return None, sums[::-1] if making.channel_order == "bgr" else sums
