@@ -14,7 +14,12 @@ from threedie.render.gate_obj import gate_obj
 from threedie.render.limits import DEFAULT_LIMITS, Limits
 from threedie.render.mesh import Mesh
 from threedie.render.object_files import HashedFiles, MissingFile, ObjectFiles, show
+from threedie.render.read_gltf import read_gltf
+from threedie.render.read_off import read_off
+from threedie.render.read_ply import read_ply
+from threedie.render.read_stl import read_stl
 from threedie.render.textures import MissingTexture
+from threedie.render.triangles import BadMesh, one_file_error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +73,15 @@ def _by_format(
     if suffix == ".obj":
         obj = gate_obj(files, scratch, missing_texture=missing_texture, limits=limits)
         return obj, obj.notes
-    raise AssetError(f"{files.label(files.main)}: no reader for {suffix} files.")
+    try:
+        if suffix in (".glb", ".gltf"):
+            return read_gltf(files, scratch, missing_texture=missing_texture, limits=limits)
+        data = files.read(files.main, limits.whole_file_bytes)
+        if suffix == ".stl":
+            return read_stl(data, limits), ()
+        return (read_ply if suffix == ".ply" else read_off)(data, limits)
+    except BadMesh as err:
+        raise one_file_error(files.label(files.main), err) from err
 
 
 __all__ = ["Fetched", "pass_gate"]

@@ -14,7 +14,9 @@ class Limits:
     """Caps for one object. Units are in the names or below them."""
 
     mesh_bytes: int = 1 << 30
-    """Size of the mesh file itself, and of all buffers of a glTF together."""
+    """Size of an OBJ, which is streamed."""
+    whole_file_bytes: int = 512 << 20
+    """Mesh files that are read whole (all but OBJ), and all buffers of a glTF together."""
     vertices: int = 20_000_000
     """Positions; the same cap holds for texture coordinates and for normals."""
     faces: int = 20_000_000

@@ -61,29 +61,33 @@ class Textures:
             raise done
         return done
 
-    def add_bytes(self, data: bytes, *, tga: bool = False) -> str:
-        """Write an image that came inside another file as PNG; raises like `add_file`."""
-        if self._written >= self._limits.textures:
-            raise AssetError(
-                f"{self._files.label(self._files.main)} uses more than {self._limits.textures} "
-                "textures; expected at most that. Leave the object out."
-            )
-        image = decode(data, self._limits, tga=tga)
+    def counted(self, image: Image.Image) -> Image.Image:
+        """Count a decoded image against the cap on all pixels of an object."""
         self._pixels += image.width * image.height
         if self._pixels > self._limits.total_texture_pixels:
             raise AssetError(
                 f"{self._files.label(self._files.main)}: its textures have more than "
                 f"{self._limits.total_texture_pixels / 1e6:.0f} megapixels; scale them down."
             )
-        name = f"t{self._written}.png"
+        return image
+
+    def write(self, image: Image.Image) -> Path:
+        """Write an image as PNG under the next free name in scratch."""
+        if self._written >= self._limits.textures:
+            raise AssetError(
+                f"{self._files.label(self._files.main)} uses more than {self._limits.textures} "
+                "textures; expected at most that. Leave the object out."
+            )
+        path = self._scratch / f"t{self._written}.png"
         self._written += 1
-        disk.put(self._scratch / name, _png(image))
-        return name
+        disk.put(path, _png(image))
+        return path
 
     def _try(self, name: str) -> str | BadTexture:
         try:
             data = self._files.read(name, self._limits.texture_bytes)
-            return self.add_bytes(data, tga=name.lower().endswith(".tga"))
+            image = decode(data, self._limits, tga=name.lower().endswith(".tga"))
+            return self.write(self.counted(image)).name
         except MissingFile:
             return BadTexture(f"missing texture {show(name)}")
         except BadTexture as err:
