@@ -90,7 +90,7 @@ def _write_synced(temp: Path, pieces: Iterable[bytes]) -> Written:
 
 def _rename(temp: Path, path: Path, written: Written) -> None:
     try:
-        os.replace(temp, path)
+        temp.replace(path)
     except OSError as err:
         # Network file systems can answer ENOENT or ESTALE to a rename that was done: look.
         doubtful = err.errno in (errno.ENOENT, errno.ESTALE)
@@ -167,8 +167,8 @@ def _storage_error(path: Path, err: OSError) -> StorageError:
     if err.errno in _FULL:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         return StorageError(
-            f"no space left for {path} ({err.strerror}; {free / 2**20:.0f} MiB free). Nothing half-written "
-            "was kept; make room and run the same command again."
+            f"no space left for {path} ({err.strerror}; {free / 2**20:.0f} MiB free). Nothing "
+            "half-written was kept; make room and run the same command again."
         )
     return StorageError(
         f"cannot write {path}: {err.strerror or err}. Nothing half-written was kept."

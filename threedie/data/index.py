@@ -70,7 +70,12 @@ class PixelSums:
 
 
 def build_index(
-    shards: Sequence[Path], *, views: int, pixels_per_view: int, sums: PixelSums
+    shards: Sequence[Path],
+    *,
+    views: int,
+    latent_size: int,
+    pixels_per_view: int,
+    sums: PixelSums,
 ) -> SplitIndex:
     """Index the finished shards of one split by scanning them.
 
@@ -84,7 +89,7 @@ def build_index(
     ]
     for row in rows:
         sums.add(row["record"], views * pixels_per_view)
-    stacked = np.stack([r["latents"] for r in rows]) if rows else np.zeros((0, views, 7))
+    stacked = np.stack([r["latents"] for r in rows]) if rows else np.zeros((0, views, latent_size))
     return SplitIndex(
         objects_N=np.array([r["object"] for r in rows], dtype=np.str_),
         keys_N=np.array([r["key"] for r in rows], dtype=np.str_),

@@ -1,0 +1,235 @@
+"""The command line: a table of contents. Every verb parses, calls one function and prints.
+
+Exit status: 0 all done · 1 stopped or damaged · 2 wrong usage · 3 finished, some objects failed.
+Heavy imports stand inside the verbs, so that `3die --help` is instant.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from threedie import __version__
+from threedie.errors import ThreedieError
+
+app = typer.Typer(
+    name="3die",
+    help="Render 3DIEBench into verified WebDataset shards, and look at them.\n\n"
+    "Exit status: 0 all done, 1 stopped or damaged, 2 wrong usage, 3 finished but some objects "
+    "failed (failures.jsonl names them).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out, err = Console(), Console(stderr=True)
+_debug = False
+
+
+class Listing(str, enum.Enum):
+    """What `3die list` can list."""
+
+    classes = "classes"
+    recipes = "recipes"
+    shapes = "shapes"
+
+
+DatasetFolder = Annotated[Path, typer.Argument(help="Folder of a data set (holds dataset.json).")]
+Meshes = Annotated[
+    Path | None,
+    typer.Option(
+        help="A folder of meshes (ShapeNetCore.v2, or <class>/<object>.obj|glb|gltf|ply|stl|off),"
+        " or a folder of ShapeNet's per-class zips. Without it: the built-in shapes."
+    ),
+]
+
+
+@app.callback()
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Hold the options that every verb has."""
+    global _debug
+    _debug = debug
+    if version:
+        out.print(f"threedie {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.command()
+def render(
+    meshes: Meshes = None,
+    classes: Annotated[
+        str, typer.Option(help="'all', or class names and synset ids: chair,03797390.")
+    ] = "all",
+    out_folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the data set. Default: data/<source>-<recipe>."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Objects per class. Default: all; built-in shapes 40.")
+    ] = None,
+    objects: Annotated[
+        Path | None,
+        typer.Option(
+            help="Render only the objects of this list (.npy, or lines <class>/<object>)."
+        ),
+    ] = None,
+    recipe: Annotated[
+        str, typer.Option(help="What is drawn and varied: see `3die list recipes`.")
+    ] = "3diebench",
+    quality: Annotated[
+        str, typer.Option(help="'standard', or 'reference': the published settings, slow.")
+    ] = "standard",
+    views: Annotated[int | None, typer.Option(help="Views per object. Default: 50.")] = None,
+    size: Annotated[int, typer.Option(help="Side of a picture in pixels.")] = 256,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    image_format: Annotated[str, typer.Option(help="jpg or png.")] = "jpg",
+    channel_order: Annotated[
+        str, typer.Option(help="rgb, or bgr as the published generator writes its files.")
+    ] = "rgb",
+    split: Annotated[str, typer.Option(help="hash, leak-free, or official.")] = "hash",
+    val_list: Annotated[
+        Path | None, typer.Option(help="The published val_images.npy, for --split official.")
+    ] = None,
+    latents: Annotated[
+        Path | None,
+        typer.Option(help="Render these latents: .npz, one (V, 7) array per <class>/<object>."),
+    ] = None,
+    missing_texture: Annotated[
+        str, typer.Option(help="grey (and noted), or fail (the object goes to the ledger).")
+    ] = "grey",
+    shard_size: Annotated[int, typer.Option(help="Objects per shard.")] = 256,
+    workers: Annotated[str, typer.Option(help="Processes: auto (one per core) or N.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, optix, hip, metal, oneapi.")
+    ] = "auto",
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds that one object may take. Default: generous.")
+    ] = None,
+    log: Annotated[Path | None, typer.Option(help="Keep what the worker processes print.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made and how long; write nothing.")
+    ] = False,
+) -> None:
+    """Render meshes into shards. The same command again goes on where it stopped."""
+    from threedie.render import run
+    from threedie.render.plan import RenderOptions
+
+    options = RenderOptions(
+        meshes=meshes,
+        classes=classes,
+        limit=limit,
+        objects=objects,
+        recipe=recipe,
+        quality=quality,
+        views=views,
+        size=size,
+        seed=seed,
+        image_format=image_format,  # type: ignore[arg-type]  # checked there, with a message
+        channel_order=channel_order,  # type: ignore[arg-type]
+        split=split,
+        val_list=val_list,
+        latents=latents,
+        missing_texture=missing_texture,  # type: ignore[arg-type]
+        objects_per_shard=shard_size,
+    )
+    machine = run.Machine(workers=workers, device=device, timeout_s=timeout, log=log)
+    folder = out_folder or run.default_folder(options)
+    if dry_run:
+        run.print_estimate(options, machine, folder, console=out)
+    else:
+        raise typer.Exit(run.render(options, machine, folder, console=out))
+
+
+@app.command()
+def verify(
+    folder: DatasetFolder,
+    rerender: Annotated[
+        int, typer.Option(help="Render this many views again and compare them with the shards.")
+    ] = 0,
+    meshes: Meshes = None,
+    seed: Annotated[int, typer.Option(help="Chooses the views to render again.")] = 0,
+) -> None:
+    """Check a data set: every hash, every picture, every latent."""
+    from threedie.data.verify import print_verdict
+
+    good = print_verdict(folder, console=out)
+    if rerender and good:
+        from threedie.render.rerender import print_comparison
+
+        good = print_comparison(folder, meshes=meshes, views=rerender, seed=seed, console=out)
+    raise typer.Exit(0 if good else 1)
+
+
+@app.command()
+def view(
+    folder: DatasetFolder,
+    page: Annotated[
+        Path | None, typer.Option("--out", help="The page. Default: gallery.html in the folder.")
+    ] = None,
+    per_class: Annotated[int, typer.Option(help="Objects shown of each class.")] = 4,
+    views: Annotated[int, typer.Option(help="Views shown of each object.")] = 6,
+) -> None:
+    """Write a gallery of pictures and latents: one HTML file that opens from disk."""
+    from threedie.data.gallery import write_gallery
+
+    written = write_gallery(
+        folder, page or folder / "gallery.html", per_class=per_class, views=views
+    )
+    out.print(f"open {escape(str(written))}", highlight=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> None:
+    """List the classes, the recipes or the built-in shapes."""
+    from threedie import listings
+
+    getattr(listings, f"print_{what.value}")(out)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, what is missing and how to get it, and what Cycles can render on."""
+    from threedie.doctor import print_diagnosis
+
+    print_diagnosis(out)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every error ends as one clear message and an exit status."""
+    with _clear_errors():
+        app(arguments)
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except ThreedieError as error:
+        if _debug:
+            raise
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("stopped.", highlight=False)
+        sys.exit(1)
+    except BrokenPipeError:  # `3die … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,306 @@
+"""The engine: works a plan off with isolated workers, and makes a verified data set of it.
+
+Every object ends as a part on disk or as a line of the ledger; a shard is assembled when all of
+its objects have ended; dataset.json comes last. Nothing here depends on the order of the work, so
+kills, resumes and the number of workers change no byte.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from threedie import files
+from threedie.data.index import PixelSums, build_index, write_index
+from threedie.errors import RenderError, StorageError
+from threedie.manifests.dataset import (
+    DatasetManifest,
+    Failure,
+    FileEntry,
+    ShardEntry,
+)
+from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
+from threedie.render.lanes import Ended, Lane, harmless_environment, sweep_scratch
+from threedie.render.machine import Hardware, timeout_for
+from threedie.render.parts import PartMissing, read_part, shard_pieces
+from threedie.render.plan import Plan, PlannedObject, PlannedShard
+from threedie.render.progress import Progress
+from threedie.render.worker import Failed, Task, WorkerConfig
+from threedie.render.workspace import FAILURES, ShardRecord, Workspace
+
+_POLL_S = 0.5
+_RECYCLE_AFTER = 100
+_ATTEMPTS = 2
+_DEAD_STARTS = 3  # workers that die at their start, one after the other, before the run gives up
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How a run ended."""
+
+    folder: Path
+    objects: int
+    """In the shards."""
+    failures: tuple[Failure, ...]
+    rendered: int
+    """Objects that this run has rendered (the others were there)."""
+    seconds: float
+
+
+def render_dataset(
+    plan: Plan,
+    folder: Path,
+    *,
+    hardware: Hardware,
+    progress: Progress,
+    timeout_s: float | None = None,
+    renderer: str = "threedie.render.scene:Stage",
+    log: Path | None = None,
+) -> Outcome:
+    """Render a plan into a folder, or go on with it.
+
+    Args:
+        plan: what to make.
+        folder: of the data set; created, or the same plan's.
+        hardware: processes, threads, devices.
+        progress: is told what happens.
+        timeout_s: per object; None: generous for its size, quality and views.
+        renderer: `module:class` that draws (tests give a stand-in).
+        log: file for the workers' own output; None: nowhere.
+
+    Raises:
+        Busy, ConfigError, StorageError: see Workspace; nothing half-written stays.
+        RenderError: the workers can't be started.
+        KeyboardInterrupt: Ctrl-C; the parts stay, the same call goes on.
+    """
+    begun, workspace = time.monotonic(), Workspace(folder, plan.making)
+    with workspace.opened():
+        sweep_scratch()
+        run = _Run(plan, workspace, progress)
+        progress.start(plan)
+        run.take_stock()
+        config = WorkerConfig(
+            making=plan.making,
+            source=plan.source,
+            parts=workspace.parts,
+            scratch=folder,
+            threads=hardware.threads,
+            device_index=0,
+            memory_bytes=hardware.memory_bytes,
+            renderer=renderer,
+            log=log,
+        )
+        limit = timeout_s or timeout_for(plan.making)
+        with harmless_environment(), _lanes(config, hardware, limit) as lanes:
+            run.work(lanes)
+        manifest = run.finish()
+    return Outcome(
+        folder=folder,
+        objects=sum(manifest.splits.values()),
+        failures=tuple(run.failures()),
+        rendered=run.rendered,
+        seconds=time.monotonic() - begun,
+    )
+
+
+@contextlib.contextmanager
+def _lanes(config: WorkerConfig, hardware: Hardware, limit: float) -> Iterator[list[Lane]]:
+    lanes = [
+        Lane(replace(config, device_index=i), timeout_s=limit, recycle_after=_RECYCLE_AFTER)
+        for i in range(hardware.workers)
+    ]
+    try:
+        yield lanes
+    finally:
+        for lane in lanes:
+            lane.close()
+
+
+@dataclass(slots=True)
+class _OpenShard:
+    """A shard that is being made."""
+
+    planned: PlannedShard
+    waiting: set[str] = field(default_factory=set)
+    """Keys of objects that have not ended yet."""
+    failures: dict[str, Failure] = field(default_factory=dict)
+    """By key of the object."""
+
+
+class _Run:
+    """The state of one run: what is open, what has ended."""
+
+    def __init__(self, plan: Plan, workspace: Workspace, progress: Progress) -> None:
+        self._plan, self._workspace, self._progress = plan, workspace, progress
+        self._records: dict[str, ShardRecord] = {}
+        self._open: dict[str, _OpenShard] = {}
+        self._shard_of: dict[str, _OpenShard] = {}
+        self._queue: deque[PlannedObject] = deque()
+        self._retries: deque[Task] = deque()
+        self._attempts: Counter[str] = Counter()
+        self._dead_starts = 0
+        self.rendered = 0
+
+    def take_stock(self) -> None:
+        """Sort the plan into finished shards, parts that are there, and work."""
+        for shard in self._plan.shards:
+            if record := self._workspace.done(shard):
+                self._records[shard.name] = record
+                self._progress.found(record.shard.samples, len(record.failures))
+            else:
+                self._open_shard(_OpenShard(shard))
+
+    def _open_shard(self, shard: _OpenShard) -> None:
+        self._open[shard.planned.name] = shard
+        for obj in shard.planned.objects:
+            self._shard_of[obj.key] = shard
+            if read_part(self._workspace.part(obj.key)) is not None:
+                self._progress.found(1, 0)
+            else:
+                shard.waiting.add(obj.key)
+                self._queue.append(obj)
+        if not shard.waiting:
+            self._close_shard(shard)
+
+    def work(self, lanes: list[Lane]) -> None:
+        """Keep every lane busy until all objects have ended.
+
+        Raises:
+            RenderError: no worker comes up.
+            StorageError: the disk is full or fails.
+        """
+        try:
+            while self._queue or self._retries or any(lane.task for lane in lanes):
+                for lane in lanes:
+                    if lane.task is None:
+                        self._feed(lane)
+                futures = [lane.future for lane in lanes if lane.future is not None]
+                wait(futures, _POLL_S, FIRST_COMPLETED)
+                for lane in lanes:
+                    if lane.future is not None and (lane.future.done() or lane.overdue):
+                        self._take(lane.collect())
+        except BaseException:
+            with contextlib.suppress(StorageError):
+                self._write_ledger()
+            raise
+
+    def _feed(self, lane: Lane) -> None:
+        if self._retries:
+            lane.submit(self._retries.popleft(), fresh=True)
+        elif self._queue:
+            obj = self._queue.popleft()
+            lane.submit(Task(planned=obj, latents_VD=self._plan.latents(obj.ref)), fresh=False)
+
+    def _take(self, ended: Ended) -> None:
+        obj, failed = ended.task.planned, ended.failed
+        self._attempts[obj.key] += 1
+        # A worker that dies after its part is durable has done its work.
+        if failed is None or read_part(self._workspace.part(obj.key)) is not None:
+            self.rendered += 1
+            self._dead_starts = 0
+            self._progress.rendered(obj)
+        elif self._attempts[obj.key] < _ATTEMPTS and not failed.final:
+            self._retries.append(ended.task)
+            return
+        else:
+            self._give_up_on(obj, failed)
+        shard = self._shard_of[obj.key]
+        shard.waiting.discard(obj.key)
+        if not shard.waiting:
+            self._close_shard(shard)
+
+    def _give_up_on(self, obj: PlannedObject, failed: Failed) -> None:
+        self._dead_starts = self._dead_starts + 1 if failed.stage == "start" else 0
+        if self._dead_starts >= _DEAD_STARTS:
+            raise RenderError(
+                f"the render workers do not come up: {failed.error}. `3die doctor` shows what is "
+                "missing; --log FILE keeps what they print."
+            )
+        failure = Failure(
+            object=obj.ref.name,
+            stage=failed.stage,
+            error=failed.error,
+            attempts=self._attempts[obj.key],
+        )
+        self._shard_of[obj.key].failures[obj.key] = failure
+        self._progress.failed(failure)
+
+    def _close_shard(self, shard: _OpenShard) -> None:
+        """Assemble a shard of its parts; a part that was damaged meanwhile is made again."""
+        planned = shard.planned
+        good = [obj for obj in planned.objects if obj.key not in shard.failures]
+        parts = [self._workspace.part(obj.key) for obj in good]
+        try:
+            written = files.put(self._workspace.folder / planned.name, shard_pieces(parts))
+        except PartMissing as missing:
+            again = next(obj for obj in good if missing.args[0] == f"{obj.key}.part")
+            shard.waiting.add(again.key)
+            self._queue.append(again)
+            return
+        entry = ShardEntry(
+            name=planned.name,
+            split=planned.split,
+            samples=len(good),
+            bytes=written.size,
+            sha256=written.sha256,
+        )
+        failures = tuple(shard.failures[o.key] for o in planned.objects if o.key in shard.failures)
+        self._records[planned.name] = ShardRecord(shard=entry, failures=failures)
+        self._workspace.record(self._records[planned.name])
+        del self._open[planned.name]
+        for part in parts:
+            part.unlink()
+        self._progress.shard(entry)
+
+    def failures(self) -> list[Failure]:
+        """All objects given up, in the order of the plan."""
+        found: list[Failure] = []
+        for shard in self._plan.shards:
+            if record := self._records.get(shard.name):
+                found += record.failures
+            elif opened := self._open.get(shard.name):
+                found += opened.failures.values()
+        return found
+
+    def _write_ledger(self) -> FileEntry:
+        lines = (failure.model_dump_json() + "\n" for failure in self.failures())
+        written = files.put(self._workspace.folder / FAILURES, "".join(lines).encode())
+        return FileEntry(bytes=written.size, sha256=written.sha256)
+
+    def finish(self) -> DatasetManifest:
+        """Index, ledger, and last the manifest."""
+        making, folder = self._plan.making, self._workspace.folder
+        entries = [self._records[shard.name].shard for shard in self._plan.shards]
+        manifest_files, sums = {}, PixelSums()
+        for split in dict.fromkeys(entry.split for entry in entries):
+            shards = [folder / entry.name for entry in entries if entry.split == split]
+            index = build_index(
+                shards,
+                views=making.views,
+                latent_size=making.recipe.latent_size,
+                pixels_per_view=making.size**2,
+                sums=sums,
+            )
+            manifest_files.update(write_index(folder, split, index))
+        manifest_files[FAILURES] = self._write_ledger()
+        mean, std = sums.mean_std()
+        manifest = DatasetManifest(
+            schema_version=1,
+            making=making,
+            recipe_hash=making.recipe_hash,
+            latent_columns=(COLUMNS + TRANSLATION_COLUMNS)[: making.recipe.latent_size],
+            classes=self._plan.classes,
+            shards=tuple(entries),
+            files=manifest_files,
+            failures=len(self.failures()),
+            pixel_mean=mean,
+            pixel_std=std,
+        )
+        manifest.write(folder)
+        self._workspace.finish()
+        return manifest

@@ -1,0 +1,277 @@
+"""The plan of a run: which objects, in which split and shard, and all that decides their bytes.
+
+A plan is a pure function of the options, the source's listing and the versions; workers, machine
+and order of work are not in it. Two runs with equal plans make equal shards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from threedie.data.shard import sample_key
+from threedie.errors import ConfigError
+from threedie.manifests.classes import choose_classes, class_name, find_class
+from threedie.manifests.dataset import ClassEntry, Making, Versions, canonical_json
+from threedie.manifests.latents import Array
+from threedie.manifests.recipes import find_quality, find_recipe
+from threedie.manifests.splits import read_object_list, split_rule
+from threedie.render.given_latents import GivenLatents
+from threedie.render.mesh import ObjectRef
+from threedie.render.sampler import sample_object
+from threedie.render.sources import MeshSource, open_source
+
+ImageFormat = Literal["jpg", "png"]
+ChannelOrder = Literal["rgb", "bgr"]
+MissingTexture = Literal["fail", "grey"]
+_FIRST_OTHER_LABEL = 55
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderOptions:
+    """What a user asks for; the command line's options with the same names."""
+
+    meshes: Path | None = None
+    """A folder of meshes, a folder of ShapeNet's zips, or None for the built-in shapes."""
+    classes: str = "all"
+    limit: int | None = None
+    """Objects per class; None: all (of the built-in shapes: 40)."""
+    objects: Path | None = None
+    """A list of objects to render instead of everything in the source."""
+    recipe: str = "3diebench"
+    quality: str = "standard"
+    views: int | None = None
+    """None: the recipe's (50)."""
+    size: int = 256
+    seed: int = 0
+    image_format: ImageFormat = "jpg"
+    channel_order: ChannelOrder = "rgb"
+    split: str = "hash"
+    val_list: Path | None = None
+    latents: Path | None = None
+    missing_texture: MissingTexture = "grey"
+    objects_per_shard: int = 256
+
+    def __post_init__(self) -> None:
+        self._at_least("--limit", self.limit, 1)
+        self._at_least("--views", self.views, 1)
+        self._at_least("--seed", self.seed, 0)
+        self._at_least("--shard-size", self.objects_per_shard, 1)
+        self._at_least("--size", self.size, 8)
+        if self.size > 8192:
+            raise ConfigError(f"--size is {self.size}; a picture has at most 8192 pixels a side.")
+        if self.views is not None and self.views > 9999:
+            raise ConfigError(f"--views is {self.views}; an object has at most 9999 views.")
+        for name, value, allowed in (
+            ("--image-format", self.image_format, get_args(ImageFormat)),
+            ("--channel-order", self.channel_order, get_args(ChannelOrder)),
+            ("--missing-texture", self.missing_texture, get_args(MissingTexture)),
+        ):
+            if value not in allowed:
+                raise ConfigError(f"{name} is '{value}'; it can be {' or '.join(allowed)}.")
+
+    @staticmethod
+    def _at_least(name: str, value: int | None, least: int) -> None:
+        if value is not None and value < least:
+            raise ConfigError(f"{name} is {value}; it must be at least {least}.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedObject:
+    """One object of the plan."""
+
+    ref: ObjectRef
+    key: str
+    """Of its sample in the shard."""
+    label: int
+    split: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedShard:
+    """One shard of the plan: its file name and its objects in order."""
+
+    name: str
+    split: str
+    objects: tuple[PlannedObject, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """Everything that is to be made."""
+
+    making: Making
+    classes: tuple[ClassEntry, ...]
+    shards: tuple[PlannedShard, ...]
+    source: MeshSource
+    given_latents: GivenLatents | None
+
+    @property
+    def objects(self) -> Iterator[PlannedObject]:
+        """All objects, shard by shard."""
+        return (obj for shard in self.shards for obj in shard.objects)
+
+    @property
+    def n_objects(self) -> int:
+        """How many objects are planned."""
+        return sum(len(shard.objects) for shard in self.shards)
+
+    @property
+    def n_pictures(self) -> int:
+        """How many pictures are planned."""
+        return self.n_objects * self.making.views
+
+    def latents(self, ref: ObjectRef) -> Array:
+        """(V, 7 or 10) latents of an object: drawn, or out of the given file."""
+        making = self.making
+        if self.given_latents is not None:
+            return self.given_latents.of(ref.name)[: making.views]
+        return sample_object(
+            making.recipe,
+            seed=making.seed,
+            class_id=ref.class_id,
+            object_id=ref.object_id,
+            views=making.views,
+        )
+
+
+def make_plan(options: RenderOptions, *, versions: Versions, device: str) -> Plan:
+    """Plan a run.
+
+    Args:
+        options: what is asked for.
+        versions: of what will make the pictures.
+        device: cpu, or a type of GPU.
+
+    Raises:
+        ConfigError: an unknown name, a source or list that can't be read, nothing to render.
+    """
+    recipe, quality = find_recipe(options.recipe), find_quality(options.quality)
+    source = open_source(options.meshes, objects_per_class=options.limit or 40)
+    given = GivenLatents(options.latents, recipe.latent_size) if options.latents else None
+    views = given.views(options.views) if given else options.views or recipe.views
+    chosen = choose_classes(options.classes, source.list_classes())
+    refs = _list_refs(source, chosen, options, given)
+    if not refs:
+        raise ConfigError("nothing to render: no object fits --classes, --objects and --latents.")
+    shards = _deal(refs, options)
+    making = Making(
+        recipe=recipe,
+        quality=options.quality,
+        quality_settings=quality,
+        seed=options.seed,
+        size=options.size,
+        views=views,
+        image_format=options.image_format,
+        channel_order=options.channel_order,
+        device=device,
+        split=options.split,
+        objects_per_shard=options.objects_per_shard,
+        missing_texture=options.missing_texture,
+        source=source.kind,
+        objects_sha256=_list_hash(shards),
+        latents_sha256=given.sha256 if given else None,
+        versions=versions,
+    )
+    classes = _class_entries(refs)
+    return Plan(
+        making=making,
+        classes=classes,
+        shards=shards,
+        source=source,
+        given_latents=given,
+    )
+
+
+def _list_refs(
+    source: MeshSource, classes: list[str], options: RenderOptions, given: GivenLatents | None
+) -> list[ObjectRef]:
+    """The objects of the plan, class by class, each once."""
+    wanted = _wanted_objects(options, classes)
+    refs: list[ObjectRef] = []
+    for class_id in classes:
+        if wanted is None:
+            listed: Iterable[ObjectRef] = source.list_objects(class_id)
+        else:
+            listed = wanted.get(_canonical(class_id), {}).values()
+            listed = [ObjectRef(class_id=class_id, object_id=r.object_id) for r in listed]
+        kept = [ref for ref in listed if given is None or ref.name in given.names]
+        refs += kept[: options.limit]
+    return refs
+
+
+def _wanted_objects(
+    options: RenderOptions, classes: list[str]
+) -> dict[str, dict[str, ObjectRef]] | None:
+    if options.objects is None:
+        return None
+    known = {_canonical(class_id) for class_id in classes}
+    wanted: dict[str, dict[str, ObjectRef]] = {}
+    for class_id, object_id in read_object_list(options.objects):
+        if class_id in known:
+            ref = ObjectRef(class_id=class_id, object_id=object_id)
+            wanted.setdefault(class_id, {})[object_id] = ref
+    return wanted
+
+
+def _deal(refs: list[ObjectRef], options: RenderOptions) -> tuple[PlannedShard, ...]:
+    """Objects into splits and shards, in the order of a hash, so that every shard mixes classes."""
+    rule, labels = split_rule(options.split, val_list=options.val_list), _labels(refs)
+    groups: dict[str, list[PlannedObject]] = {"train": [], "val": []}
+    for ref in sorted(refs, key=_shuffled):
+        split = rule(ref.class_id, ref.object_id)
+        key = sample_key(ref.class_id, ref.object_id)
+        groups[split].append(
+            PlannedObject(ref=ref, key=key, label=labels[ref.class_id], split=split)
+        )
+    step = options.objects_per_shard
+    return tuple(
+        PlannedShard(
+            name=f"{split}-{number:06d}.tar",
+            split=split,
+            objects=tuple(group[start : start + step]),
+        )
+        for split, group in groups.items()
+        for number, start in enumerate(range(0, len(group), step))
+    )
+
+
+def _shuffled(ref: ObjectRef) -> bytes:
+    return hashlib.sha256(ref.name.encode("utf-8", "surrogatepass")).digest()
+
+
+def _labels(refs: list[ObjectRef]) -> dict[str, int]:
+    """0–54 for the 55 classes, 55 and up for others in the order of their names."""
+    ids = sorted({ref.class_id for ref in refs})
+    others = (class_id for class_id in ids if find_class(class_id) is None)
+    labels = {class_id: _FIRST_OTHER_LABEL + rank for rank, class_id in enumerate(others)}
+    for class_id in ids:
+        if known := find_class(class_id):
+            labels[class_id] = known.label
+    return labels
+
+
+def _class_entries(refs: list[ObjectRef]) -> tuple[ClassEntry, ...]:
+    labels = _labels(refs)
+    counts: dict[str, int] = dict.fromkeys(sorted(labels, key=lambda c: (labels[c], c)), 0)
+    for ref in refs:
+        counts[ref.class_id] += 1
+    return tuple(
+        ClassEntry(class_id=c, name=class_name(c), label=labels[c], objects=n)
+        for c, n in counts.items()
+    )
+
+
+def _list_hash(shards: tuple[PlannedShard, ...]) -> str:
+    digest = hashlib.sha256()
+    for shard in shards:
+        digest.update(canonical_json([shard.name, [[o.ref.name, o.label] for o in shard.objects]]))
+    return digest.hexdigest()
+
+
+def _canonical(class_id: str) -> str:
+    known = find_class(class_id)
+    return known.synset if known else class_id

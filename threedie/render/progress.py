@@ -1,0 +1,140 @@
+"""Telling people how a render goes: a bar at a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
+
+from threedie.manifests.dataset import Failure, ShardEntry
+from threedie.render.plan import Plan, PlannedObject
+
+_LINE_EVERY_S = 10.0
+
+
+class Progress:
+    """What the engine tells of a run. This one says nothing."""
+
+    def start(self, plan: Plan) -> None:
+        """The plan is made; finished work is looked for now."""
+
+    def found(self, objects: int, failures: int) -> None:
+        """Work of an earlier run is there."""
+
+    def rendered(self, obj: PlannedObject) -> None:
+        """An object is on disk."""
+
+    def failed(self, failure: Failure) -> None:
+        """An object was given up."""
+
+    def shard(self, entry: ShardEntry) -> None:
+        """A shard is finished."""
+
+    def close(self) -> None:
+        """The run is over, in whatever way."""
+
+
+class ConsoleProgress(Progress):
+    """A rich bar at a terminal, a line every ten seconds otherwise.
+
+    Args:
+        console: to write on.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._views = self._total = self._found = self._rendered = self._failures = 0
+        self._begun = self._last_line = time.monotonic()
+        self._bar = Bar(
+            TextColumn("[bold]render"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("objects"),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]} · {task.fields[failures]} failed"),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", start=False, rate="", failures=0, total=None)
+
+    def start(self, plan: Plan) -> None:
+        """Show what is planned, and the bar."""
+        self._views, self._total = plan.making.views, plan.n_objects
+        making = plan.making
+        self._say(
+            f"{self._total:,} objects × {self._views} views at {making.size} px, recipe "
+            f"{making.recipe.name}, {making.quality}, {making.device}, {len(plan.shards)} shards"
+        )
+        if self._console.is_terminal:
+            self._bar.update(self._task, total=self._total)
+            self._bar.start()
+            self._bar.start_task(self._task)
+
+    def found(self, objects: int, failures: int) -> None:
+        """Count what is there from before; it takes no part in rate and ETA."""
+        self._found += objects + failures
+        self._failures += failures
+        self._update()
+
+    def rendered(self, obj: PlannedObject) -> None:
+        """Count an object."""
+        self._rendered += 1
+        self._update()
+
+    def failed(self, failure: Failure) -> None:
+        """Count and name a failure."""
+        self._failures += 1
+        self._rendered += 1
+        self._say(
+            f"[yellow]failed[/] {escape(failure.object)} ({failure.stage}, {failure.attempts} "
+            f"attempts): {escape(failure.error)}"
+        )
+        self._update()
+
+    def shard(self, entry: ShardEntry) -> None:
+        """Name a finished shard."""
+        self._say(f"{entry.name}: {entry.samples} objects, {entry.bytes / 2**20:.1f} MiB")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar.live.is_started:
+            self._bar.stop()
+
+    def _update(self) -> None:
+        done, elapsed = self._found + self._rendered, time.monotonic() - self._begun
+        rate = self._rendered * self._views / max(elapsed, 1e-9)
+        self._bar.update(
+            self._task, completed=done, rate=f"{rate:.1f} views/s", failures=self._failures
+        )
+        if self._console.is_terminal or time.monotonic() - self._last_line < _LINE_EVERY_S:
+            return
+        self._last_line = time.monotonic()
+        left = (self._total - done) * elapsed / max(self._rendered, 1)
+        self._say(
+            f"{done:,}/{self._total:,} objects ({100 * done / max(self._total, 1):.0f} %), "
+            f"{rate:.1f} views/s, {self._failures} failed, ETA {_clock(left)}"
+        )
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

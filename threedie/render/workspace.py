@@ -1,0 +1,225 @@
+"""The folder of a run: what is finished, what is not, and whether it is the same run at all.
+
+`.render/` inside the data set holds the plan, the parts and a record per finished shard; it goes
+when dataset.json is written. A shard is done when its record's size, hash and count match the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from threedie import files
+from threedie.errors import Busy, ConfigError, ManifestError, StorageError
+from threedie.manifests.dataset import (
+    FILE_NAME,
+    DatasetManifest,
+    Failure,
+    Making,
+    Model,
+    ShardEntry,
+    canonical_json,
+    read_json,
+    validated,
+)
+from threedie.render.plan import PlannedShard
+
+FAILURES = "failures.jsonl"
+
+
+class ShardRecord(Model):
+    """What is known of a finished shard."""
+
+    shard: ShardEntry
+    failures: tuple[Failure, ...]
+
+
+class _PlanFile(Model):
+    making: Making
+
+
+class Workspace:
+    """A data set folder that is being written.
+
+    Args:
+        folder: of the data set.
+        making: of this run.
+    """
+
+    def __init__(self, folder: Path, making: Making) -> None:
+        self.folder, self.making = folder, making
+        self.work = folder / ".render"
+        self.parts = self.work / "parts"
+        self._plan_file = self.work / "plan.json"
+        self._finished_shards: tuple[ShardEntry, ...] = ()
+        self._finished_failures: dict[str, Failure] = {}
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[None]:
+        """Create or re-open the folder, locked; leftovers of killed writers are swept.
+
+        Raises:
+            Busy: another run holds it.
+            ConfigError: it holds another data set, or something else.
+            StorageError: it can't be written.
+        """
+        check_same(self.folder, self.making)
+        files.make_directory(self.parts)
+        with _locked(self.work / "lock"):
+            check_same(self.folder, self.making)
+            for folder in (self.folder, self.folder / "index", self.work, self.parts):
+                files.sweep(folder)
+            if not self._plan_file.exists():
+                plan = _PlanFile(making=self.making).model_dump(mode="json")
+                files.put(self._plan_file, canonical_json(plan))
+            if (self.folder / FILE_NAME).exists():
+                self._finished_shards = DatasetManifest.read(self.folder).shards
+                self._finished_failures = read_failures(self.folder)
+            yield
+
+    def part(self, key: str) -> Path:
+        """Where an object's part is kept."""
+        return self.parts / f"{key}.part"
+
+    def done(self, shard: PlannedShard) -> ShardRecord | None:
+        """The record of a shard whose file is what the record says; None: it must be made."""
+        record = self._own_record(shard.name) or self._finished_record(shard)
+        path = self.folder / shard.name
+        if record is None or not path.is_file() or path.stat().st_size != record.shard.bytes:
+            return None
+        if record.shard.samples + len(record.failures) != len(shard.objects):
+            return None
+        return record if files.sha256_file(path) == record.shard.sha256 else None
+
+    def _own_record(self, name: str) -> ShardRecord | None:
+        path = self._record_file(name)
+        with contextlib.suppress(ManifestError):
+            return validated(ShardRecord, read_json(path), path)
+        return None
+
+    def _finished_record(self, shard: PlannedShard) -> ShardRecord | None:
+        """A shard's record out of the manifest and the ledger of a finished data set."""
+        entry = next((e for e in self._finished_shards if e.name == shard.name), None)
+        if entry is None:
+            return None
+        failures = [self._finished_failures.get(obj.ref.name) for obj in shard.objects]
+        return ShardRecord(shard=entry, failures=tuple(f for f in failures if f))
+
+    def record(self, record: ShardRecord) -> None:
+        """Note a finished shard, durably; its parts may go after this."""
+        files.put(
+            self._record_file(record.shard.name), canonical_json(record.model_dump(mode="json"))
+        )
+
+    def _record_file(self, name: str) -> Path:
+        return self.work / f"{name}.json"
+
+    def finish(self) -> None:
+        """Remove the working files of a data set that has its manifest."""
+        shutil.rmtree(self.work, ignore_errors=True)
+
+
+def read_failures(folder: Path) -> dict[str, Failure]:
+    """The ledger failures.jsonl, by object.
+
+    Raises:
+        ManifestError: a line is not a failure.
+    """
+    path = folder / FAILURES
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    failures: dict[str, Failure] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            failure = Failure.model_validate_json(line)
+        except ValidationError as err:
+            raise ManifestError(f"{path}, line {number}: not a failure record: {err}.") from err
+        failures[failure.object] = failure
+    return failures
+
+
+def check_same(folder: Path, making: Making) -> None:
+    """Refuse to mix two data sets in one folder.
+
+    Raises:
+        ConfigError: the folder holds something else; the difference is in the message.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; --out names a folder.")
+    there = _making_of(folder)
+    if there is None:
+        strangers = (
+            [p.name for p in folder.iterdir() if p.name != ".render"] if folder.exists() else []
+        )
+        if strangers:
+            raise ConfigError(
+                f"{folder} is not empty and holds no data set of threedie (found {strangers[0]}). "
+                "Give --out a new or empty folder."
+            )
+        return
+    if differences := _differences(there, making):
+        listed = "\n".join(f"  {d}" for d in differences)
+        raise ConfigError(
+            f"{folder} holds a data set made otherwise:\n{listed}\n"
+            "Repeat its options to go on with it, or give another --out."
+        )
+
+
+def _making_of(folder: Path) -> Making | None:
+    if (folder / FILE_NAME).exists():
+        return DatasetManifest.read(folder).making
+    plan = folder / ".render" / "plan.json"
+    return validated(_PlanFile, read_json(plan), plan).making if plan.exists() else None
+
+
+def _differences(there: Making, asked: Making) -> list[str]:
+    old, new = _flat(there.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
+    return [
+        f"{name}: {old.get(name)} there, {new.get(name)} asked for"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix: value}
+    return {
+        k: v
+        for name in value
+        for k, v in _flat(value[name], f"{prefix}.{name}".lstrip(".")).items()
+    }
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock file; only to say so: correctness comes from unique names and renames."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as err:
+        raise StorageError(f"cannot write into {path.parent}: {err.strerror}.") from err
+    try:
+        _take(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as err:
+        if err.errno not in (errno.EAGAIN, errno.EACCES):
+            return  # a file system without locks
+        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "unknown"
+        raise Busy(f"{path.parent.parent} is being written by another run ({holder}).") from err
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"host {socket.gethostname()}, process {os.getpid()}".encode(), 0)
