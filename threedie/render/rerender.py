@@ -1,0 +1,175 @@
+"""`3die verify --rerender N`: render some views of a data set again and compare.
+
+On the CPU with the versions of the manifest the files must be identical, byte for byte; on a GPU
+or with another Blender the pictures must be as near as Blender's versions are to one another.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import shutil
+import tarfile
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.markup import escape
+
+from threedie.data.dataset import Dataset, Sample, decode_picture, open_dataset
+from threedie.data.shard import end_of_shard
+from threedie.errors import ConfigError, RenderError
+from threedie.manifests.dataset import Making
+from threedie.render.lanes import Lane, harmless_environment, make_scratch
+from threedie.render.machine import choose_hardware, probe_blender, timeout_for
+from threedie.render.mesh import ObjectRef
+from threedie.render.parts import read_part
+from threedie.render.plan import PlannedObject
+from threedie.render.sources import MeshSource, open_source
+from threedie.render.worker import Task, WorkerConfig
+
+NEAR_DB = 40.0
+"""Least PSNR where identity can't be asked for: 4.2 and 4.5 are 50 dB apart, JPEGs 45."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One view, rendered again."""
+
+    object: str
+    view: int
+    identical: bool
+    """The file, byte for byte."""
+    psnr_db: float
+    """Of the decoded pictures; infinite if equal."""
+
+
+def rerender(
+    dataset: Dataset, source: MeshSource, *, views: int, seed: int, device: str
+) -> list[Comparison]:
+    """Render randomly chosen views again.
+
+    Args:
+        dataset: a finished data set.
+        source: the meshes that it was made of.
+        views: how many (object, view) pairs.
+        seed: chooses them.
+        device: cpu, or a type of GPU.
+
+    Raises:
+        RenderError: an object can't be rendered (any more).
+    """
+    rng = np.random.default_rng(seed)
+    making = dataset.manifest.making
+    total = len(dataset) * making.views
+    picks = sorted(rng.choice(total, size=min(views, total), replace=False).tolist())
+    chosen: dict[int, list[int]] = defaultdict(list)
+    for pick in picks:
+        chosen[pick // making.views].append(pick % making.views)
+    aside = make_scratch()
+    lane = _lane(making.model_copy(update={"device": device}), source, aside)
+    try:
+        with harmless_environment():
+            compared = [
+                each
+                for row, at in chosen.items()
+                for each in _compare(dataset[row], at, lane, aside, making)
+            ]
+    finally:
+        lane.close()
+        shutil.rmtree(aside, ignore_errors=True)
+    return compared
+
+
+def _lane(making: Making, source: MeshSource, aside: Path) -> Lane:
+    hardware = choose_hardware("1", "cpu", {})
+    config = WorkerConfig(
+        making=making,
+        source=source,
+        parts=aside,
+        scratch=aside,
+        threads=hardware.threads,
+        device_index=0,
+        memory_bytes=hardware.memory_bytes,
+        renderer="threedie.render.scene:Stage",
+        log=None,
+    )
+    return Lane(config, timeout_s=timeout_for(making), recycle_after=0)
+
+
+def _compare(
+    sample: Sample, views: list[int], lane: Lane, aside: Path, making: Making
+) -> list[Comparison]:
+    class_id, _, object_id = sample.object.partition("/")
+    planned = PlannedObject(
+        ref=ObjectRef(class_id=class_id, object_id=object_id),
+        key=sample.key,
+        label=sample.label,
+        split=sample.split,
+    )
+    lane.submit(Task(planned=planned, latents_VD=sample.latents[views]), fresh=False)
+    assert lane.future is not None
+    lane.future.exception()  # waits
+    failed = lane.collect().failed
+    part = read_part(aside / f"{sample.key}.part")
+    if failed or part is None:
+        raise RenderError(f"{sample.object}: {failed.error if failed else 'no picture'}")
+    fresh = _pictures(part, making.image_format)
+    return [_compare_one(sample, view, new, making) for view, new in zip(views, fresh, strict=True)]
+
+
+def _compare_one(sample: Sample, view: int, new: bytes, making: Making) -> Comparison:
+    old = sample.views.encoded(view)
+    noise = psnr_db(
+        decode_picture(old, making.channel_order), decode_picture(new, making.channel_order)
+    )
+    return Comparison(sample.object, view, old == new, noise)
+
+
+def _pictures(sample: bytes, image_format: str) -> list[bytes]:
+    with tarfile.open(fileobj=io.BytesIO(sample + end_of_shard(len(sample))), mode="r:") as tar:
+        members = [m for m in tar.getmembers() if m.name.endswith(f".{image_format}")]
+        files = [tar.extractfile(member) for member in members]
+        return [file.read() for file in files if file]
+
+
+def psnr_db(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio of two 8-bit pictures, over all channels."""
+    error = float(np.mean((a.astype(np.float64) - b.astype(np.float64)) ** 2))
+    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+
+
+def print_comparison(
+    folder: Path, *, meshes: Path | None, views: int, seed: int, console: Console
+) -> bool:
+    """Render views of a data set again, print how they compare; True if all are good.
+
+    Raises:
+        ConfigError: the meshes that it was made of are not given.
+    """
+    dataset = open_dataset(folder)
+    made = dataset.manifest.making
+    source = open_source(meshes)
+    if source.kind != made.source:
+        raise ConfigError(
+            f"{folder} was made of meshes from a '{made.source}' source, this one is "
+            f"'{source.kind}': give --meshes as it was given to render."
+        )
+    probe = probe_blender()
+    exact = made.device == "cpu" and made.versions == probe.versions
+    device = made.device if made.device in probe.gpus else "cpu"
+    compared = rerender(dataset, source, views=views, seed=seed, device=device)
+    for each in compared:
+        says = "identical" if each.identical else f"{each.psnr_db:.1f} dB"
+        console.print(f"{escape(each.object)} view {each.view}: {says}", highlight=False)
+    bad = [c for c in compared if not c.identical and (exact or c.psnr_db < NEAR_DB)]
+    wanted = "identical files" if exact else f"{NEAR_DB:.0f} dB (another device or version)"
+    console.print(
+        f"{len(compared) - len(bad)} of {len(compared)} views rendered again are as expected "
+        f"({wanted}).",
+        highlight=False,
+    )
+    return not bad
