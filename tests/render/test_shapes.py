@@ -28,7 +28,7 @@ from scipy.spatial import cKDTree
 from threedie.errors import ConfigError
 from threedie.render.mesh import Material, TriangleMesh
 from threedie.render.shapes import SHAPES, build_shape
-from threedie.render.shapes._parts import Part, box, rod
+from threedie.render.shapes._parts import Part, box, prism, rod
 from threedie.render.shapes._shape import Shape
 
 Floats = NDArray[np.float64]
@@ -38,19 +38,19 @@ SHA256 = {
     "airplane": "6131dc84da1e99beb1627652f52d783873ec26048bf71514324b949af52f3aae",
     "bed": "78f7c907f5fe354f6262cd7b3b613a68124656ddec8efeea76c5bdb35902b63c",
     "bench": "e9cc30096f704a5b62b076127a57ae6f65e4772f8379792108419578dd86ab29",
-    "bookshelf": "f4adedf1fb38f732133089a67eb98ac6450ae68b88abfaec5c957fd288a9a96a",
+    "bookshelf": "1b9970a5059f7366d6df58ed94f9bc58e442805eeba901960dc8e6544dda260c",
     "bottle": "817f5d6f8391e95e416b895b7184c0e7f6fa749a1cc7b776603291f2e5c7e0f8",
-    "car": "79012d1d2eb6c5de475de3eeb7b5af34c7f52366b6fab08d0994a1cdfd7ad6c5",
+    "car": "05a7b7236c7024e7c2bad19485fe4d4248080e42ff57d4358de9790b021d3213",
     "chair": "6c35f705c4416efc63e9480b700149bc317deddc060d55c95e1b57ff50363fb8",
-    "guitar": "bd20e28acd8ad037ebb37b783835f3b58f80295ffb156ea2d27755953d8a1722",
-    "lamp": "dd57666c7650fd7632e4a61c6585c040e9ebe2afb181b900066b7b12f30e2353",
-    "laptop": "06d8cfbe3018f1fa97bb8ecf20c33808e09d91a65c812b0605ddc28346617c5a",
+    "guitar": "1005adf4e4177389466f920d2d7e0fb22e37e2acbe44098bad73a394322246f8",
+    "lamp": "971a9f7afd3eeaa8b377e10a1a89bc90d8c0e23b486b03127acd4a5c64207c7e",
+    "laptop": "77cd23d51f8c3aa26bf2aadf5765e9d2cfcb4faced1c080dd38074b1bd4c7503",
     "mailbox": "396269dfb5f63ceca28ad5ea7935e0d3dabbe2da63fd5c3c88100d612f194a05",
     "mug": "5ccb957926f4690b394887b8b6d6269870117d449687e0927395ed10f81baeaa",
-    "piano": "ec85a2cef08ec8f139236f5aeaeebbd307599f73ff860b6e6435840cd847dba2",
+    "piano": "e9f53c7327093a3cb7c5dafdcb036d3843b11233eb2d88b09305ac032b2aa2ce",
     "skateboard": "e64ee8a87e1bd6e43b802dada73369f12057760c84cb4cb191bf2ba4023372a2",
-    "sofa": "40fc59ca97054c295ea00985e14cbc186141a7024b2a518fec3e5f1fc07b4daa",
-    "table": "c99876b31ed8bf7bb7a6356190198655958ff401864d2a390e2bdff1232d8525",
+    "sofa": "939d3d36c6e00dbc38aa481c451fb3d7bdb1d01b09f51bb337a41a8bf4f618e1",
+    "table": "e243f9e1f441667e815712e68c622bf59f464ddcaa235c28cf7109ca10c4a96f",
 }
 
 every_class = pytest.mark.parametrize("name", SHAPES)
@@ -127,8 +127,8 @@ def test_same_key_same_bytes_as_ever(name: str) -> None:
 
 @every_class
 def test_objects_of_a_class_are_distinct_in_shape(name: str) -> None:
-    bytes_of = {build_shape(name, index).vertices_V3.tobytes() for index in range(100)}
-    assert len(bytes_of) == 100
+    bytes_of = {build_shape(name, index).vertices_V3.tobytes() for index in range(50)}
+    assert len(bytes_of) == 50
 
 
 @every_class
@@ -152,7 +152,7 @@ def test_meshes_are_normalised_and_sound(name: str) -> None:
 
 @every_class
 def test_two_to_five_materials_all_used_and_in_range(name: str) -> None:
-    for index in range(60):
+    for index in range(40):
         mesh = build_shape(name, index)
         assert 2 <= len(mesh.materials) <= 5
         assert set(mesh.material_F) == set(range(len(mesh.materials)))
@@ -187,6 +187,8 @@ def mesh_of(*parts: Part) -> TriangleMesh:
 def test_primitives_have_the_volume_of_their_formula() -> None:
     assert part_volume(box((1, 2, 3), at=(5, 5, 5))) == pytest.approx(6)
     assert part_volume(box((1, 2, 3)).scaled(x=-2)) == pytest.approx(12)
+    bay = [(0.0, 0.0), (2.0, 0.0), (2.0, 2.0), (1.0, 0.5), (0.0, 2.0)]
+    assert part_volume(prism(bay, 0, 3)) == part_volume(prism(bay[::-1], 0, 3)) == 7.5
     cylinder = part_volume(rod((0, 0, 0), (1, 2, 2), 0.5, sides=200))
     assert cylinder == pytest.approx(3 * np.pi / 4, rel=1e-3)
 
@@ -197,11 +199,11 @@ def part_volume(part: Part) -> float:
 
 
 @every_class
-@pytest.mark.parametrize("index", range(5))
+@pytest.mark.parametrize("index", range(4))
 def test_no_cube_rotation_brings_an_object_near_itself(name: str, index: int) -> None:
     mean, far = asymmetry(build_shape(name, index))
     assert mean > 1.4
-    assert far > 0.04
+    assert far > 0.045
 
 
 @pytest.mark.parametrize(

@@ -162,8 +162,16 @@ def lathe(profile: Sequence[tuple[float, float]], *, sides: int = 28) -> Part:
 
 
 def prism(outline: Sequence[tuple[float, float]], low: float, high: float) -> Part:
-    """An outline of (x, z) between two heights; every corner must be visible from its middle."""
-    return loft([[(x, y, z) for x, z in outline] for y in (low, high)])
+    """An outline of (x, z) between two heights; it may have bays, but must not cross itself."""
+    n = len(outline)
+    vertices = [(x, y, z) for y in (low, high) for x, z in outline]
+    faces = []
+    for a in range(n):
+        b = (a + 1) % n
+        faces += [(a, b, n + b), (a, n + b, n + a)]
+    for a, b, c in _ears(outline):
+        faces += [(a, c, b), (n + a, n + b, n + c)]  # against the walls' edges, as neighbours must
+    return solid(np.array(vertices, dtype=np.float64), np.array(faces, dtype=np.int64))
 
 
 def ball(size: Point, at: Point = (0.0, 0.0, 0.0), *, sides: int = 16) -> Part:
@@ -195,3 +203,29 @@ def _placed(axis: Axis, rings_tuv: ArrayLike) -> Floats:
 
 def _bulge(value: float, power: float) -> float:
     return math.copysign(abs(value) ** (2 / power), value)
+
+
+def _ears(outline: Sequence[tuple[float, float]]) -> list[tuple[int, int, int]]:
+    """The outline in triangles that turn as it does: corners are cut off until none is left."""
+
+    def turn(a: int, b: int, c: int) -> float:
+        (ax, ay), (bx, by), (cx, cy) = outline[a], outline[b], outline[c]
+        return sign * ((bx - ax) * (cy - ay) - (by - ay) * (cx - ax))
+
+    def is_ear(a: int, b: int, c: int) -> bool:
+        return turn(a, b, c) > 0 and not any(
+            turn(a, b, p) >= 0 and turn(b, c, p) >= 0 and turn(c, a, p) >= 0
+            for p in left
+            if p not in (a, b, c)
+        )
+
+    pairs = zip(outline, [*outline[1:], outline[0]], strict=True)
+    sign = math.copysign(1.0, sum(ax * by - ay * bx for (ax, ay), (bx, by) in pairs))
+    left, triangles = list(range(len(outline))), []
+    while len(left) > 2:
+        corners = [(left[k - 1], left[k], left[(k + 1) % len(left)]) for k in range(len(left))]
+        # Points in one line leave no ear; any of them may go, its triangle is empty.
+        ear = next((corner for corner in corners if is_ear(*corner)), corners[0])
+        triangles.append(ear)
+        left.remove(ear[1])
+    return triangles

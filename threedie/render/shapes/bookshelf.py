@@ -32,7 +32,7 @@ def _case(shape: Shape, draw: Draw, frame: Material, books: list[Material]) -> N
     for k in range(columns):
         x, tall = side * (-w / 2 + (k + 0.5) * wide), low if k < short else h
         shape.add(frame, box((wide, tall, 0.02), (x, tall / 2, d / 2 - 0.02)))
-        shape.add(frame, box((wide + 0.04, BOARD * 1.4, d + 0.04), (x, tall, 0)))
+        shape.add(frame, box((wide + 0.04, BOARD * 1.4, d + 0.04), (x, tall + 0.003 * k, 0)))
         inner = low if k == short else 0.0  # the lower column's wall carries the taller one's
         shape.add(
             frame, box((BOARD, tall - inner, d), (x - side * wide / 2, (tall + inner) / 2, 0))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from threedie.render.mesh import Material
 from threedie.render.shapes._draw import Draw
-from threedie.render.shapes._paint import colour, dark, metal, tone
+from threedie.render.shapes._paint import dark, metal, paint, pale, tone
 from threedie.render.shapes._parts import blocks, box, ovals, rod
 from threedie.render.shapes._shape import Shape
 
@@ -25,8 +25,8 @@ class Body:
 
 BODIES = {
     "sedan": Body((0.30, 0.44, 0.72, 0.86), (1.75, 1.42, 4.6)),
-    "hatchback": Body((0.26, 0.42, 0.82, 0.97), (1.7, 1.48, 3.8)),
-    "estate": Body((0.28, 0.41, 0.9, 0.98), (1.78, 1.48, 4.7)),
+    "hatchback": Body((0.25, 0.44, 0.85, 0.98), (1.7, 1.48, 3.8)),
+    "estate": Body((0.28, 0.43, 0.92, 0.985), (1.78, 1.48, 4.7)),
     "offroad": Body((0.30, 0.38, 0.94, 0.98), (1.85, 1.85, 4.3)),
     "van": Body((0.10, 0.26, 0.98, 0.995), (1.9, 2.0, 4.8)),
     "pickup": Body((0.27, 0.37, 0.55, 0.60), (1.85, 1.75, 5.1), deck=0.72),
@@ -41,11 +41,12 @@ def car(draw: Draw) -> Shape:
     kind = draw.pick(tuple(BODIES))
     body = BODIES[kind]
     w, h, long = (length * draw.between(0.94, 1.06) for length in body.size)
-    skin, glass, tyre = colour(draw, "skin"), dark(draw, "glass"), dark(draw, "tyre")
+    skin = draw.pick((paint, paint, pale, metal))(draw, "skin")
+    glass, tyre = dark(draw, "glass"), dark(draw, "tyre")
     trim = metal(draw, "trim")
     ride = draw.between(0.2, 0.3) + (0.08 if kind in ("offroad", "pickup") else 0.0)
     waist = ride + (0.62 if kind == "van" else 0.5) * (h - ride)
-    hood = waist * (draw.between(0.78, 0.86) if kind == "van" else draw.between(0.82, 0.9))
+    hood = waist * (draw.between(0.78, 0.86) if kind == "van" else draw.between(0.79, 0.88))
     z = [(at - 0.5) * long for at in body.cabin]
     _hull(shape, skin, body, w, long, ride, waist, hood)
     roof = _cabin(shape, skin, glass, kind, z, w, waist, h)

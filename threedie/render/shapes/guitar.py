@@ -123,9 +123,9 @@ def _body(kind: str, deep: float, wide: float) -> Part:
 def _vee(deep: float, spread: float) -> list[Part]:
     """Two wings that meet at the neck, the right one shorter."""
     d = deep / 2
-    left = [(-0.22, -spread - 0.2, -spread + 0.04, -d, d), (0.75, -0.1, 0.1, -d, d)]
-    right = [(0.08, spread - 0.06, spread + 0.14, -d * 0.99, d * 0.99)]
-    right.append((0.745, -0.099, 0.099, -d * 0.99, d * 0.99))
+    left = [(-0.22, -spread - 0.22, -spread + 0.08, -d, d), (0.75, -0.13, 0.1, -d, d)]
+    right = [(0.08, spread - 0.1, spread + 0.16, -d * 0.99, d * 0.99)]
+    right.append((0.745, -0.099, 0.125, -d * 0.99, d * 0.99))
     return [blocks("y", left), blocks("y", right)]
 
 
@@ -166,11 +166,14 @@ def _neck(
     join, top, z = place
     shape.add(
         neck,
-        blocks("y", [(join - 0.2, -0.045, 0.045, z, z + 0.07), (top, -0.033, 0.033, z, z + 0.05)]),
+        blocks(
+            "y",
+            [(join - 0.2, -0.045, 0.045, z + 0.004, z + 0.07), (top, -0.033, 0.033, z, z + 0.05)],
+        ),
     )
     board = [
         (join - 0.1, -0.048, 0.048, z - 0.025, z + 0.01),
-        (top, -0.036, 0.036, z - 0.02, z + 0.01),
+        (top + 0.004, -0.036, 0.036, z - 0.02, z + 0.01),
     ]
     shape.add(black, blocks("y", board))
     for k in range(4):

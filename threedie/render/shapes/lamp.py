@@ -111,7 +111,7 @@ def _swing(shape: Shape, draw: Draw, frame: Material) -> None:
     """A floor lamp with a level arm and a cloth shade, sometimes with a small table."""
     _foot(shape, draw, frame, draw.between(0.18, 0.22))
     high, reach = draw.between(0.95, 1.3), draw.between(0.3, 0.45)
-    shape.add(frame, rod((0, 0, 0), (0, high + 0.05, 0), 0.025))
+    shape.add(frame, rod((0, 0.01, 0), (0, high + 0.05, 0), 0.025))
     shape.add(frame, rod((0, high, 0.08), (0, high, -reach), 0.02))
     shape.add(frame, rod((0, high - 0.25, 0), (0, high, -reach * 0.6), 0.014))
     cover = draw.pick((pale, fabric))(draw, "shade")
@@ -147,7 +147,7 @@ def _heads(shape: Shape, draw: Draw, frame: Material) -> None:
     _foot(shape, draw, frame, draw.between(0.18, 0.22))
     count = draw.count(2, 3)
     high = draw.between(1.0, 1.25)
-    shape.add(frame, rod((0, 0, 0), (0, high, 0), 0.025))
+    shape.add(frame, rod((0, 0.01, 0), (0, high, 0), 0.025))
     covers = [paint(draw, "shade"), pale(draw, "other shade")]
     for k in range(count):
         level = high * (1 - 0.2 * k)

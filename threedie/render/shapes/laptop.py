@@ -20,7 +20,7 @@ def laptop(draw: Draw) -> Shape:
     slab = rounded_box if soft else box
     shape.add(case, slab((w, thick, d), (0, thick / 2, 0)))
     _keys(shape, draw, black, draw.pick((pale, paint, metal))(draw, "pad"), w, d, thick)
-    angle = draw.between(8, 38)
+    angle = draw.between(20, 45)
     screen = Shape()
     tall = d * draw.between(0.88, 1.0)
     screen.add(case, slab((w * 0.99, tall, 0.035), (0, tall / 2 + 0.03, 0.0)))
@@ -35,6 +35,10 @@ def laptop(draw: Draw) -> Shape:
         for side in (-1, 1):
             a, b = side * w * 0.25, side * w * 0.4
             shape.add(black, rod((a, thick, hinge[2]), (b, thick, hinge[2]), 0.04))
+    if draw.chance(0.4):
+        mouse = (draw.pick((-1, 1)) * (w / 2 + 0.2), 0.04, draw.between(-0.3, 0.0))
+        shape.add(case, rounded_box((0.17, 0.09, 0.28), mouse, 0.044))
+        shape.add(black, box((0.03, 0.03, 0.06), (mouse[0], 0.08, mouse[2] - 0.07)))
     return shape
 
 

@@ -18,7 +18,7 @@ def piano(draw: Draw) -> Shape:
     kind = draw.pick((_upright, _grand))
     front = kind(shape, draw, case, metal(draw, "brass"), w)
     _keyboard(shape, case, ivory, ebony, w, front)
-    if draw.chance(0.55):
+    if kind is _upright or draw.chance(0.55):  # upside down, a lone upright looks much the same
         _stool(shape, draw, case, front)
     return shape
 
@@ -27,7 +27,7 @@ def _keyboard(
     shape: Shape, case: Material, ivory: Material, ebony: Material, w: float, front: float
 ) -> None:
     """White keys with gaps, black keys in groups of two and three, cheeks at both ends."""
-    shape.add(case, box((w, 0.1, 0.34), (0, 0.64, front + 0.15)))
+    shape.add(case, box((w - 0.004, 0.1, 0.34), (0, 0.64, front + 0.15)))
     count = 28
     pitch = (w - 0.2) / count
     for k in range(count):

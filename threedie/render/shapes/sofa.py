@@ -19,7 +19,7 @@ def sofa(draw: Draw) -> Shape:
     cover, pad = fabric(draw, "cover"), fabric(draw, "cushion")
     seats = draw.count(2, 4)
     wide = draw.between(0.56, 0.68)
-    w, d = seats * wide, draw.between(0.72, 0.85)
+    w, d = seats * wide, draw.between(0.82, 0.95)
     seat_top, back = draw.between(0.4, 0.48), draw.between(0.72, 0.95)
     chaise = draw.pick((-1, 1)) if seats > 2 and draw.chance(0.45) else 0
     two_tone = draw.pick((cover, cover, pad))
@@ -27,7 +27,8 @@ def sofa(draw: Draw) -> Shape:
         cover, rounded_box((w, seat_top - FLOOR - 0.1, d), (0, (seat_top - 0.1 + FLOOR) / 2, 0))
     )
     shape.add(
-        cover, rounded_box((w, back - FLOOR, 0.2), (0, (back + FLOOR) / 2, d / 2 + 0.06), 0.06)
+        cover,
+        rounded_box((w, back - FLOOR, 0.2), (0, (back + FLOOR) / 2 + 0.01, d / 2 + 0.06), 0.06),
     )
     whole = draw.chance(0.3)
     for k in range(1 if whole else seats):
@@ -42,7 +43,7 @@ def sofa(draw: Draw) -> Shape:
     if chaise and not whole:
         x = chaise * (w - wide) / 2
         base = (wide, seat_top - FLOOR - 0.1, 0.66)
-        shape.add(cover, rounded_box(base, (x, (seat_top - 0.1 + FLOOR) / 2, -d / 2 - 0.3)))
+        shape.add(cover, rounded_box(base, (x, (seat_top - 0.1 + FLOOR) / 2 + 0.005, -d / 2 - 0.3)))
     _arms(shape, draw, cover, w, d, seat_top)
     _cushions(shape, draw, draw.pick((paint, fabric))(draw, "throw"), w, d, seat_top)
     style = draw.pick(("square", "round", "splayed"))
@@ -58,7 +59,7 @@ def _arms(shape: Shape, draw: Draw, cover: Material, w: float, d: float, seat: f
         thick = 0.1 if style == "slim" else 0.18
         x = side * (w / 2 + thick / 2 - 0.01)
         size = (thick, up - FLOOR, d + 0.1)
-        shape.add(cover, rounded_box(size, (x, (up + FLOOR) / 2, 0.03), 0.04))
+        shape.add(cover, rounded_box(size, (x, (up + FLOOR) / 2 - 0.01, 0.03), 0.04))
         if style == "rolled":
             shape.add(cover, rod((x, up, -d / 2 - 0.03), (x, up, d / 2 + 0.08), 0.12, sides=20))
 

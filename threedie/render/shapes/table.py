@@ -85,7 +85,7 @@ def _wing(
     narrow = d * draw.between(0.7, 0.95)
     shape.add(top, box((w, 0.05, d), (0, h, 0)))
     x, z = side * (w / 2 - narrow / 2), -d / 2 - reach / 2
-    shape.add(top, box((narrow, 0.05, reach), (x, h, z + 0.001)))
+    shape.add(top, box((narrow, 0.048, reach), (x, h, z + 0.001)))
     _stand(shape, draw, frame, w, d, h)
     for k in (-1, 1):
         at = (x + k * (narrow / 2 - 0.06), h / 2 - 0.005, -d / 2 - reach + 0.07)
@@ -164,10 +164,10 @@ def _tilted(
     shape.add(frame, ledge.turned("x", -tilt, about))
     for k in (-1, 1):
         x = k * w * 0.4
-        shape.add(frame, box((0.06, h + d * 0.26, 0.09), (x, (h + d * 0.26) / 2, 0.02)))
+        shape.add(frame, box((0.06, h + d * 0.26, 0.09), (x, (h + d * 0.26) / 2 + 0.01, 0.02)))
         shape.add(frame, box((0.07, 0.05, d), (x, 0.025, 0)))
     shape.add(frame, box((w * 0.8, 0.06, 0.04), (0, h * draw.between(0.25, 0.5), 0.02)))
     tray = metal(draw, "tray")
     x = side * (w * 0.5 + 0.16)
     shape.add(tray, box((0.36, 0.03, d * 0.6), (x, h * 0.85, 0)))
-    shape.add(tray, box((w * 0.12, 0.05, 0.05), (side * w * 0.43, h * 0.85 - 0.03, 0)))
+    shape.add(tray, box((w * 0.12, 0.05, 0.06), (side * w * 0.43, h * 0.85 - 0.03, 0)))
