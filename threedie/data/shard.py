@@ -31,6 +31,7 @@ _MEMBER = re.compile(
     r"(?P<key>[A-Za-z0-9_-]{1,80})\.(?:(?P<view>\d{3,6})\.(?P<format>jpg|png)|(?P<other>latents\.npy|json))"
 )
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
+_HASHED = re.compile(r"-[0-9a-f]{10}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +59,15 @@ class SampleMembers:
 def sample_key(class_id: str, object_id: str) -> str:
     """The tar key of an object: `<class>_<object>`, safe as a file name and without dots.
 
-    Names outside letters, digits and `-` are replaced and get a hash, so that keys never meet.
-    The true names are in the sample's json.
+    Other characters than letters, digits and `-` are replaced and the name gets a hash, and so does
+    a name that looks as if it had one, so that keys never meet. True names are in the sample's json.
     """
     return f"{_slug(class_id, 24)}_{_slug(object_id, _MAX_KEY - 25)}"
 
 
 def _slug(name: str, longest: int) -> str:
     plain = _UNSAFE.sub("-", name)
-    if plain == name and len(name) <= longest and name:
+    if plain == name and 0 < len(name) <= longest and not _HASHED.search(name):
         return name
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     return f"{plain[: longest - 11]}-{digest}"

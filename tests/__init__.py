@@ -1,0 +1,1 @@
+"""The tests mirror the packages; each file's docstring lists the claims that it proves."""
