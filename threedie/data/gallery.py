@@ -113,7 +113,7 @@ def _render(dataset: Dataset, per_class: int, views: int, side: int, quality: in
     source = resources("threedie.data").joinpath("gallery.html").read_text(encoding="utf-8")
     return environment.from_string(source).render(
         title=f"Pictures of a {recipe.name} data set",
-        description=f"What was drawn: {DESCRIPTIONS.get(recipe.name, recipe.name)}.",
+        description=_sentence(DESCRIPTIONS.get(recipe.name, recipe.name)),
         facts=list(_facts(manifest)),
         groups=[
             _Group(
@@ -146,6 +146,10 @@ def _render(dataset: Dataset, per_class: int, views: int, side: int, quality: in
         size=manifest.making.size,
         all_views=manifest.making.views,
     )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _facts(manifest: DatasetManifest) -> Iterator[tuple[str, str]]:
@@ -333,8 +337,10 @@ def write_contact_sheet(
 def _write_name(sheet: Image.Image, name: str, left: int, top: int, thumb: int) -> None:
     """The class's name on a dark ground in the corner of its first picture."""
     font = ImageFont.load_default(size=max(9, thumb // 8))
-    x0, y0, x1, y1 = font.getbbox(name)
     pad = max(2, thumb // 32)
-    chip = Image.new("RGBA", (int(x1 - x0) + 2 * pad, int(y1 - y0) + 2 * pad), (0, 0, 0, 150))
-    ImageDraw.Draw(chip).text((pad - x0, pad - y0), name, font=font, fill=(255, 255, 255, 255))
+    _, top_of_text, _, bottom = font.getbbox("Agy")  # all chips are equally high
+    size = (int(font.getlength(name)) + 3 * pad, int(bottom - top_of_text) + 2 * pad)
+    chip = Image.new("RGBA", size, (0, 0, 0, 150))
+    where = (1.5 * pad, pad - top_of_text)
+    ImageDraw.Draw(chip).text(where, name, font=font, fill=(255, 255, 255, 255))
     sheet.alpha_composite(chip, (left, top))

@@ -59,8 +59,9 @@ class SampleMembers:
 def sample_key(class_id: str, object_id: str) -> str:
     """The tar key of an object: `<class>_<object>`, safe as a file name and without dots.
 
-    Other characters than letters, digits and `-` are replaced and the name gets a hash, and so does
-    a name that looks as if it had one, so that keys never meet. True names are in the sample's json.
+    Other characters than letters, digits and `-` are replaced and the name gets a hash, and so
+    does a name that looks as if it had one, so that keys never meet. The true names are in the
+    sample's json.
     """
     return f"{_slug(class_id, 24)}_{_slug(object_id, _MAX_KEY - 25)}"
 
