@@ -7,7 +7,7 @@ and order of work are not in it. Two runs with equal plans make equal shards.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -138,13 +138,22 @@ class Plan:
         )
 
 
-def make_plan(options: RenderOptions, *, versions: Versions, device: str) -> Plan:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Maker:
+    """What will make the pictures."""
+
+    versions: Versions
+    device: str
+    """cpu, or a type of GPU."""
+
+
+def make_plan(options: RenderOptions, *, maker: Callable[[], Maker]) -> Plan:
     """Plan a run.
 
     Args:
         options: what is asked for.
-        versions: of what will make the pictures.
-        device: cpu, or a type of GPU.
+        maker: says what will make the pictures; asked last, because starting Blender takes a
+            second and a mistyped class should not.
 
     Raises:
         ConfigError: an unknown name, a source or list that can't be read, nothing to render.
@@ -157,7 +166,7 @@ def make_plan(options: RenderOptions, *, versions: Versions, device: str) -> Pla
     refs = _list_refs(source, chosen, options, given)
     if not refs:
         raise ConfigError("nothing to render: no object fits --classes, --objects and --latents.")
-    shards = _deal(refs, options)
+    shards, made_by = _deal(refs, options), maker()
     making = Making(
         recipe=recipe,
         quality=options.quality,
@@ -167,14 +176,14 @@ def make_plan(options: RenderOptions, *, versions: Versions, device: str) -> Pla
         views=views,
         image_format=options.image_format,
         channel_order=options.channel_order,
-        device=device,
+        device=made_by.device,
         split=options.split,
         objects_per_shard=options.objects_per_shard,
         missing_texture=options.missing_texture,
         source=source.kind,
         objects_sha256=_list_hash(shards),
         latents_sha256=given.sha256 if given else None,
-        versions=versions,
+        versions=made_by.versions,
     )
     classes = _class_entries(refs)
     return Plan(

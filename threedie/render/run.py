@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,14 @@ from rich.markup import escape
 from threedie.errors import ConfigError
 from threedie.render.engine import Outcome, render_dataset
 from threedie.render.estimate import estimate
-from threedie.render.machine import Hardware, choose_device, choose_hardware, probe_blender
-from threedie.render.plan import Plan, RenderOptions, make_plan
+from threedie.render.machine import (
+    DEVICES,
+    Hardware,
+    choose_device,
+    choose_hardware,
+    probe_blender,
+)
+from threedie.render.plan import Maker, Plan, RenderOptions, make_plan
 from threedie.render.progress import ConsoleProgress
 from threedie.render.workspace import FAILURES, check_same
 
@@ -31,6 +38,10 @@ class Machine:
     def __post_init__(self) -> None:
         if self.timeout_s is not None and self.timeout_s <= 0:
             raise ConfigError(f"--timeout is {self.timeout_s}; it must be more than 0 seconds.")
+        if self.device not in DEVICES:
+            raise ConfigError(f"unknown device '{self.device}'. Known: {', '.join(DEVICES)}.")
+        if self.workers != "auto" and not re.fullmatch("[1-9][0-9]{0,3}", self.workers):
+            raise ConfigError(f"--workers is '{self.workers}'; it must be auto or a number from 1.")
 
 
 def default_folder(options: RenderOptions) -> Path:
@@ -69,10 +80,15 @@ def render(options: RenderOptions, machine: Machine, folder: Path, *, console: C
 
 
 def _prepare(options: RenderOptions, machine: Machine) -> tuple[Plan, Hardware]:
-    probe = probe_blender()
-    device = choose_device(machine.device, probe.gpus)
-    hardware = choose_hardware(machine.workers, device, probe.gpus)
-    return make_plan(options, versions=probe.versions, device=device), hardware
+    gpus: dict[str, list[str]] = {}
+
+    def maker() -> Maker:
+        probe = probe_blender()
+        gpus.update(probe.gpus)
+        return Maker(versions=probe.versions, device=choose_device(machine.device, gpus))
+
+    plan = make_plan(options, maker=maker)
+    return plan, choose_hardware(machine.workers, plan.making.device, gpus)
 
 
 def _conclude(outcome: Outcome, plan: Plan, console: Console) -> None:
