@@ -79,9 +79,13 @@ def _by_format(
         data = files.read(files.main, limits.whole_file_bytes)
         if suffix == ".stl":
             return read_stl(data, limits), ()
-        return (read_ply if suffix == ".ply" else read_off)(data, limits)
+        if suffix == ".ply":
+            return read_ply(data, limits)
+        if suffix == ".off":
+            return read_off(data, limits)
     except BadMesh as err:
         raise one_file_error(files.label(files.main), err) from err
+    raise AssetError(f"{files.label(files.main)}: there is no reader for {suffix} files.")
 
 
 __all__ = ["Fetched", "pass_gate"]

@@ -18,7 +18,7 @@ from threedie.render.limits import Limits
 
 _CONTROL = bytes(c for c in range(32) if c not in b"\t\n\r") + b"\x7f"
 _SPACES = bytes.maketrans(b"\t", b" ")
-_CONTINUED = re.compile(rb"(?:[^\n]*\\ *\n)+[^\n]*\n")
+_CONTINUED = b"\\\n"
 _INDENT = re.compile(rb"(?m)^ +")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -80,14 +80,14 @@ def _one_line_end(data: bytes, label: str) -> bytes:
 def _last_line_end(data: bytes) -> int:
     """Where the last complete line ends that is not continued."""
     end = data.rfind(b"\n")
-    while end > 0 and data[:end].rstrip(b" ").endswith(b"\\"):
+    while end > 0 and data[end - 1 : end] == b"\\":
         end = data.rfind(b"\n", 0, end)
     return end + 1
 
 
 def _clean(text: bytes, label: str, line: int, limits: Limits) -> Chunk:
-    if b"\\" in text and _CONTINUED.search(text):
-        text = _CONTINUED.sub(_joined, text)
+    if _CONTINUED in text:
+        text = _joined(text)
     if text.startswith(b" ") or b"\n " in text:
         text = _INDENT.sub(b"", text)
     ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
@@ -97,10 +97,16 @@ def _clean(text: bytes, label: str, line: int, limits: Limits) -> Chunk:
     return Chunk(text, line)
 
 
-def _joined(match: re.Match[bytes]) -> bytes:
-    lines = match[0].split(b"\n")[:-1]
-    joined = b" ".join(part.rstrip(b" ").removesuffix(b"\\") for part in lines)
-    return joined + b"\n" * len(lines)
+def _joined(text: bytes) -> bytes:
+    """Continued lines as one, followed by as many empty lines as were taken away."""
+    first, *others = text.split(_CONTINUED)
+    pieces, owed = [first], 0
+    for part in others:
+        owed += 1
+        head, end, tail = part.partition(b"\n")
+        pieces += [b" ", head, end * (owed + 1), tail]
+        owed = 0 if end else owed
+    return b"".join(pieces)
 
 
 def _too_long(label: str, line: int, limits: Limits) -> AssetError:

@@ -33,11 +33,13 @@ _BROKEN = (
 
 @dataclass(frozen=True, slots=True)
 class _Archive:
-    """An open archive and its members by object."""
+    """An open archive. Names are relative to the class."""
 
     file: zipfile.ZipFile
-    members: dict[str, dict[str, zipfile.ZipInfo | None]]
-    """Object id to {name relative to the class: member, or None where two share the name}."""
+    members: dict[str, zipfile.ZipInfo | None]
+    """None where two members share a name."""
+    objects: dict[str, list[str]]
+    """Object id to the names that may be its mesh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,15 @@ class ZipSource:
     def list_objects(self, class_id: str) -> list[ObjectRef]:
         """One object per folder or mesh file at the archive's top level."""
         path = self._path(class_id)
-        ids = [check_name(name, path) for name in _open(path).members]
+        ids = [check_name(name, path) for name in _open(path).objects]
         return [ObjectRef(class_id=class_id, object_id=name) for name in sorted(ids)]
 
     def fetch(self, ref: ObjectRef, scratch: Path, *, missing_texture: MissingTexture) -> Fetched:
         """See `MeshSource.fetch`."""
         path = self._path(ref.class_id)
         archive = _open(path)
-        members = archive.members.get(ref.object_id, {})
-        mesh = layout.choose_mesh((n for n in members if n.count("/") <= 2), ref.name)
-        files = _ZipFiles(path, archive, ref.object_id, mesh)
+        mesh = layout.choose_mesh(archive.objects.get(ref.object_id, []), ref.name)
+        files = _ZipFiles(path, archive, mesh)
         return pass_gate(files, scratch, missing_texture=missing_texture)
 
     def _path(self, class_id: str) -> Path:
@@ -90,7 +91,6 @@ class _ZipFiles:
 
     path: Path
     archive: _Archive
-    object_id: str
     mesh: str
 
     @property
@@ -107,10 +107,14 @@ class _ZipFiles:
         info = self._member(name)
         if info.file_size > limit:
             raise too_large(self.label(name), limit)
+        size = 0
         try:
             with self.archive.file.open(info) as member:
                 while block := member.read(BLOCK_BYTES):
+                    size += len(block)
                     yield block
+            if size != info.file_size:
+                raise zipfile.BadZipFile(f"{size} bytes, expected {info.file_size}")
         except _BROKEN as err:
             raise AssetError(
                 f"{self.label(name)} is damaged: {show(str(err))}. Download the archive again."
@@ -121,13 +125,9 @@ class _ZipFiles:
 
     def _member(self, name: str) -> zipfile.ZipInfo:
         whole = self._whole(name)
-        owner = whole.split("/")[0]
-        members = self.archive.members.get(self.object_id, {})
-        if whole not in members:  # beside a flat mesh: the class's own images
-            members = self.archive.members.get(owner, {})
-        if whole not in members:
+        if whole not in self.archive.members:
             raise MissingFile(name)
-        info = members[whole]
+        info = self.archive.members[whole]
         if info is None:
             raise AssetError(f"{self.label(name)} is twice in the archive; expected it once.")
         if info.flag_bits & 1 or info.compress_type not in _METHODS:
@@ -152,16 +152,24 @@ def _open(path: Path) -> _Archive:
 @functools.lru_cache(maxsize=8)
 def _open_cached(path: Path, size: int, mtime_ns: int, pid: int) -> _Archive:
     file = zipfile.ZipFile(path)
-    members: dict[str, dict[str, zipfile.ZipInfo | None]] = {}
+    archive = _Archive(file, {}, {})
     for info in file.infolist():
         name = _inside(info.filename, path.stem)
-        top, _, below = name.partition("/")
-        owner = layout.object_id(top, is_folder=bool(below)) if name else None
-        if owner is None or info.is_dir():
-            continue
-        names = members.setdefault(owner, {})
-        names[name] = None if name in names else info
-    return _Archive(file, members)
+        if name and not info.is_dir():
+            _add(archive, name, info)
+    return archive
+
+
+def _add(archive: _Archive, name: str, info: zipfile.ZipInfo) -> None:
+    archive.members[name] = None if name in archive.members else info
+    top, _, below = name.partition("/")
+    owner = layout.object_id(top, is_folder=bool(below))
+    if owner is None:
+        return
+    candidates = archive.objects.setdefault(owner, [])
+    direct = "/" not in below.removeprefix("models/")
+    if direct and name not in candidates:
+        candidates.append(name)
 
 
 def _inside(member: str, class_id: str) -> str:
