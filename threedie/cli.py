@@ -163,9 +163,18 @@ def verify(
     seed: Annotated[int, typer.Option(help="Chooses the views to render again.")] = 0,
 ) -> None:
     """Check a data set: every hash, every picture, every latent."""
-    from threedie.data.verify import print_verdict
+    from threedie.data.verify import verify_dataset
 
-    good = print_verdict(folder, console=out)
+    with out.status(f"checking {folder}") as status:
+        report = verify_dataset(folder, on_shard=lambda name: status.update(f"checked {name}"))
+    for problem in report.problems:
+        _say(f"[bold red]wrong:[/] {escape(problem)}")
+    for note in report.notes:
+        _say(f"note: {escape(note)}")
+    counts = f"{report.shards:,} shards, {report.samples:,} objects, {report.pictures:,} pictures"
+    verdict = "whole" if report.ok else f"{len(report.problems)} problems"
+    _say(f"{escape(str(folder))}: {verdict} ({counts}; {report.seconds:.1f} s)")
+    good = report.ok
     if rerender and good:
         from threedie.render.rerender import print_comparison
 
@@ -188,7 +197,7 @@ def view(
     written = write_gallery(
         folder, page or folder / "gallery.html", per_class=per_class, views=views
     )
-    out.print(f"open {escape(str(written))}", highlight=False, soft_wrap=True)
+    _say(f"open {escape(str(written.resolve()))}")
 
 
 @app.command("list")
@@ -205,6 +214,10 @@ def doctor() -> None:
     from threedie.doctor import print_diagnosis
 
     print_diagnosis(out)
+
+
+def _say(text: str) -> None:
+    out.print(text, highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
