@@ -17,7 +17,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,6 +161,22 @@ def _is_orphan(entry: Path, name: re.Match[str]) -> bool:
     except (PermissionError, OverflowError):
         return False
     return False
+
+
+@contextlib.contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file, or else of `path`, into a StorageError.
+
+    Raises:
+        StorageError: for any OSError but a broken pipe, which is no file.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as err:
+        where = Path(err.filename) if isinstance(err.filename, str) else path
+        raise _storage_error(where, err) from err
 
 
 def _storage_error(path: Path, err: OSError) -> StorageError:

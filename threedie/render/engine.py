@@ -79,7 +79,7 @@ def render_dataset(
         KeyboardInterrupt: Ctrl-C; the parts stay, the same call goes on.
     """
     begun, workspace = time.monotonic(), Workspace(folder, plan.making)
-    with workspace.opened():
+    with files.storage_errors(folder), workspace.opened():
         sweep_scratch()
         run = _Run(plan, workspace, progress)
         progress.start(plan)
