@@ -73,6 +73,13 @@ def test_values_that_are_no_numbers_are_left_out_with_a_note(value: str) -> None
     assert notes == ("a.mtl, line 2: Kd left out, expected 3 finite number(s)",)
 
 
+def test_notes_are_few(tmp_path: Path) -> None:
+    mtl = b"newmtl a\n" + b"Kd x\n" * 1000
+    fetched = gate("a.obj", USES_A, scratch=tmp_path, others={"a.mtl": mtl})
+    assert len(fetched.notes) == 21
+    assert fetched.notes[-1] == "and 980 more"
+
+
 def test_several_libraries_and_blenders_own_choice(tmp_path: Path) -> None:
     main = b"mtllib x.mtl y.mtl\nmtllib my lib.mtl\n" + SQUARE
     uses = b"usemtl x\nf 1 2 3\nusemtl y\nf 1 2 3\nusemtl l\nf 1 2 3\nusemtl own\nf 1 2 3\n"

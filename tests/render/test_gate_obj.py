@@ -89,6 +89,20 @@ def test_blocks_may_end_anywhere() -> None:
     assert text.encode() == b"mtllib mesh.mtl\n" + vertices + b"f 1 2 100000\n"
 
 
+def test_no_line_gets_longer_than_blender_reads() -> None:
+    vertices = b"".join(b"v %d %d 0\n" % (i % 7, i % 5) for i in range(100_001))
+    rest = b"vt 0 0\n" * 100_001 + b"vn 0 0 1\n" * 100_001
+    face = b"f" + b" -1/-1/-1 -2/-2/-2 -3/-3/-3" * 3000 + b"\n"
+    (line,) = lines(obj_text(vertices + rest + face), "f")
+    assert line.split()[1:4] == [
+        "100001/100001/100001",
+        "100000/100000/100000",
+        "99999/99999/99999",
+    ]
+    assert Limits().corners_per_face * len(" 20000000/20000000/20000000") < 262_144
+    assert Limits().line_bytes < 262_144
+
+
 def test_faces_with_two_corners_are_left_out_with_a_note(tmp_path: Path) -> None:
     fetched = gate("a.obj", SQUARE + b"f 1 2\nf 1\nf 1 2 3\n", scratch=tmp_path)
     assert fetched.notes == ("2 faces with fewer than three corners left out",)
@@ -199,7 +213,8 @@ HOSTILE = {
     "a line of 300 kB": (SQUARE + b"#" * 300_000 + b"\n" + FACE, "line 5 is longer"),
     "3 MB without a line end": (SQUARE + b"x" * 3_000_000, "line 5 is longer"),
     "a line continued for ever": (SQUARE + b"f 1 2 3 \\\n" * 200_000, "longer"),
-    "10,001 corners": (SQUARE + b"f" + b" 1 2 3" * 3334 + b"\n", "at most 10000 corners"),
+    "9,003 corners": (SQUARE + b"f" + b" 1 2 3" * 3001 + b"\n", "at most 9000 corners"),
+    "an edge of 9,003 points": (SQUARE + b"l" + b" 1 2 3" * 3001 + b"\n" + FACE, "2 to 9000"),
     "5000 materials": (
         SQUARE + b"".join(b"usemtl a%d\nf 1 2 3\n" % i for i in range(5000)),
         "more than 4096 materials",

@@ -87,6 +87,16 @@ def test_shapenet_folder(shapenet: Path, scratch: Path) -> None:
     assert re.fullmatch("[0-9a-f]{64}", digest)
 
 
+def test_a_relative_path_means_the_place_where_it_was_given(
+    shapenet: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shapenet.parent)
+    source = open_source(Path(shapenet.name))
+    monkeypatch.chdir(scratch)
+    assert len(names(source)) == 2
+    fetch(source, names(source)[0], scratch)
+
+
 def test_any_folder(tmp_path: Path, scratch: Path) -> None:
     for suffix, data in {
         "obj": PLAIN,

@@ -6,13 +6,13 @@ Whatever is wrong with a file ends here as an AssetError, which costs that objec
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from threedie.errors import AssetError, ThreedieError
 from threedie.render.gate_obj import gate_obj
 from threedie.render.limits import DEFAULT_LIMITS, Limits
-from threedie.render.mesh import Mesh
+from threedie.render.mesh import Mesh, ObjFile
 from threedie.render.object_files import HashedFiles, MissingFile, ObjectFiles, show
 from threedie.render.read_gltf import read_gltf
 from threedie.render.read_off import read_off
@@ -20,6 +20,8 @@ from threedie.render.read_ply import read_ply
 from threedie.render.read_stl import read_stl
 from threedie.render.textures import MissingTexture
 from threedie.render.triangles import BadMesh, one_file_error
+
+_MOST_NOTES = 20  # they go into the record of every sample
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +65,10 @@ def pass_gate(
     except Exception as err:  # no foreign byte may stop a run
         reason = f"{type(err).__name__}: {show(str(err))}"
         raise AssetError(f"{label} cannot be read ({reason}); it is probably damaged.") from err
+    if len(notes) > _MOST_NOTES:
+        notes = (*notes[:_MOST_NOTES], f"and {len(notes) - _MOST_NOTES} more")
+    if isinstance(mesh, ObjFile):
+        mesh = replace(mesh, notes=notes)
     return Fetched(mesh=mesh, source_sha256=hashed.sha256(), notes=notes)
 
 

@@ -171,7 +171,7 @@ class _ObjGate:
             case b"o":
                 return self._set_smooth(False)  # Blender forgets smoothing at a new object
             case b"l":
-                return _line_element(rest, i, defined)
+                return _line_element(rest, i, defined[0], self.limits.corners_per_face)
             case b"v" | b"vt" | b"vn" | b"f":
                 raise BadLine(i, "expected numbers after the keyword")
             case _ if keyword in _FREE_FORM:
@@ -248,15 +248,15 @@ def _is_smooth(value: bytes) -> bool:
     return number.removeprefix(b"-").isdigit() and number.strip(b"-0") != b""
 
 
-def _line_element(rest: bytes, i: int, defined: list[int]) -> bytes:
+def _line_element(rest: bytes, i: int, defined: int, most: int) -> bytes:
     """An `l` line with absolute positions only: its points count for the size of the object."""
     try:
         points = [int(corner.split(b"/")[0]) for corner in rest.split()]
     except ValueError:
         raise BadLine(i, "expected indices") from None
-    points = [p + defined[0] + 1 if p < 0 else p for p in points]
-    if len(points) < 2 or not all(0 < p <= defined[0] for p in points):
-        raise BadLine(i, f"expected two or more indices from 1 to {defined[0]}")
+    points = [p + defined + 1 if p < 0 else p for p in points]
+    if not 2 <= len(points) <= most or not all(0 < p <= defined for p in points):
+        raise BadLine(i, f"expected 2 to {most} indices from 1 to {defined}")
     return b"l " + b" ".join(b"%d" % p for p in points) + b"\n"
 
 

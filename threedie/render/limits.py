@@ -23,9 +23,11 @@ class Limits:
     """Polygons of an OBJ, triangles of the other formats."""
     corners: int = 100_000_000
     """Corners of all polygons together."""
-    corners_per_face: int = 10_000
+    corners_per_face: int = 9_000
+    """A face of so many corners fits into line_bytes even with indices of eight digits."""
     line_bytes: int = 250_000
-    """One line of an OBJ or MTL, continuations included (a face of 10,000 corners fits)."""
+    """One line of an OBJ or MTL, continuations included. Blender's OBJ reader stops at a line that
+    is longer than 262,144 bytes, and what follows is missing without an error."""
     coordinate: float = 1e6
     """Largest absolute value of a coordinate; a unit mesh is a million times smaller."""
     mtl_bytes: int = 16 << 20

@@ -149,6 +149,7 @@ def open_source(path: Path | None, *, objects_per_class: int = 40) -> MeshSource
     """
     if path is None:
         return BuiltinSource(objects_per_class=objects_per_class)
+    path = path.absolute()  # child processes have a working directory of their own
     if path.is_file() and path.suffix.lower() == ".zip":
         return ZipSource((path,))
     if not path.exists():
