@@ -146,9 +146,10 @@ def test_webdataset_reads_a_shard_as_it_is(tmp_path: Path) -> None:
 
 
 def test_every_flipped_bit_of_every_header_raises(shard: Path) -> None:
-    content = shard.read_bytes()
+    content = closed([sample_bytes(TINY, 0, "train", "zebra", "a")])
+    shard.write_bytes(content)
     starts = np.cumsum([0, *(len(m) for m in members_of(content))])[:-1]
-    assert len(starts) == 8
+    assert len(starts) == 4
     silent = []
     with shard.open("r+b", buffering=0) as file:
         for start, byte, bit in itertools.product(starts.tolist(), range(BLOCK), range(8)):
@@ -163,7 +164,7 @@ def test_every_flipped_bit_of_every_header_raises(shard: Path) -> None:
             file.seek(position)
             file.write(content[position : position + 1])
     assert not silent
-    assert len(scan(shard)) == 2
+    assert len(scan(shard)) == 1
 
 
 def test_a_cut_at_every_block_raises(shard: Path) -> None:

@@ -183,7 +183,7 @@ def decode_picture(content: bytes, channel_order: str) -> Picture:
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
             pixels = np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as err:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
         raise ManifestError(f"a picture of {len(content)} bytes does not decode: {err}.") from err
     return np.ascontiguousarray(pixels[:, :, ::-1]) if channel_order == "bgr" else pixels
 

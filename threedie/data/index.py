@@ -27,6 +27,14 @@ from threedie.manifests.dataset import FileEntry
 from threedie.manifests.latents import Array
 
 FOLDER = "index"
+_KINDS = {
+    "objects": "U",
+    "keys": "U",
+    "labels": "i",
+    "shards": "i",
+    "offsets": "i",
+    "lengths": "i",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,7 +190,11 @@ def _read_table(content: bytes) -> dict[str, NDArray[Any]]:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise ValueError("an array is compressed")
     with np.load(io.BytesIO(content), allow_pickle=False) as table:
-        return {name: table[name] for name in table.files}
+        arrays = {name: table[name] for name in _KINDS}
+    for name, kind in _KINDS.items():
+        if getattr(arrays[name], "dtype", np.dtype(object)).kind != kind:
+            raise ValueError(f"'{name}' is of another type")
+    return arrays
 
 
 def _checked(folder: Path, name: str, entries: dict[str, FileEntry]) -> bytes:

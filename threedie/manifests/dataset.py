@@ -151,9 +151,7 @@ class DatasetManifest(Model):
         """Write dataset.json, with the hash of its own content."""
         body = self.model_dump(mode="json")
         body["self_sha256"] = hashlib.sha256(canonical_json(body)).hexdigest()
-        files.put(
-            folder / FILE_NAME, json.dumps(body, indent=1, ensure_ascii=False).encode() + b"\n"
-        )
+        files.put(folder / FILE_NAME, _as_written(body))
 
     @classmethod
     def read(cls, folder: Path) -> DatasetManifest:
@@ -163,7 +161,8 @@ class DatasetManifest(Model):
             ManifestError: absent, not JSON, another schema, a wrong field (named), a changed byte.
         """
         path = folder / FILE_NAME
-        body = read_json(path)
+        content = _read_bounded(path)
+        body = parse_json(content, str(path))
         found = body.get("schema_version")
         if found != SCHEMA_VERSION:
             newer = isinstance(found, int) and found > SCHEMA_VERSION
@@ -173,7 +172,9 @@ class DatasetManifest(Model):
             )
         claimed = body.pop("self_sha256", None)
         manifest = validated(cls, body, path)
-        if claimed != hashlib.sha256(canonical_json(body)).hexdigest():
+        # The bytes too: 0.39269908169872414 and …415 are the same number.
+        whole = claimed == hashlib.sha256(canonical_json(body)).hexdigest()
+        if not whole or content != _as_written({**body, "self_sha256": claimed}):
             raise ManifestError(
                 f"{path}: its content does not match its self_sha256, so it was changed after it "
                 "was written. Render again into this folder, or fetch it anew."
@@ -187,23 +188,31 @@ def canonical_json(value: Any) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def _as_written(body: dict[str, Any]) -> bytes:
+    text = json.dumps(body, indent=1, ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass") + b"\n"
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file: no NaN, no doubled key, bounded size.
 
     Raises:
         ManifestError: absent, too large, or not that.
     """
+    return parse_json(_read_bounded(path), str(path))
+
+
+def _read_bounded(path: Path) -> bytes:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ManifestError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB.")
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as err:
         hint = "" if path.parent.is_dir() else " (there is no such folder)"
         raise ManifestError(
             f"{path}: {err.strerror}{hint}. A finished data set has a {path.name}; "
             "`3die render --out FOLDER` makes one."
         ) from err
-    return parse_json(content, str(path))
 
 
 def parse_json(content: bytes, where: str) -> dict[str, Any]:
