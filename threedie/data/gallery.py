@@ -204,7 +204,8 @@ def _chosen(dataset: Dataset, entry: ClassEntry, most: int) -> list[Sample]:
         start += len(index.labels_N)
     held_out = rows.pop("val", [])
     others = [row for part in rows.values() for row in part]
-    n_val = min(len(held_out), max(most // 4, most - len(others)))
+    share = max(1, most // 4) if most > 1 else 0
+    n_val = min(len(held_out), max(share, most - len(others)))
     chosen = [*_spread(others, most - n_val), *_spread(held_out, n_val)]
     return [dataset[row] for row in chosen]
 
@@ -336,8 +337,12 @@ def write_contact_sheet(
 
 def _write_name(sheet: Image.Image, name: str, left: int, top: int, thumb: int) -> None:
     """The class's name on a dark ground in the corner of its first picture."""
-    font = ImageFont.load_default(size=max(9, thumb // 8))
     pad = max(2, thumb // 32)
+    sizes = (ImageFont.load_default(size=size) for size in range(max(9, thumb // 8), 5, -1))
+    fonts = [font for font in sizes if font.getlength(name) + 3 * pad <= thumb]
+    if not fonts:
+        return  # no room for words
+    font = fonts[0]
     _, top_of_text, _, bottom = font.getbbox("Agy")  # all chips are equally high
     size = (int(font.getlength(name)) + 3 * pad, int(bottom - top_of_text) + 2 * pad)
     chip = Image.new("RGBA", size, (0, 0, 0, 150))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from threedie import files
 from threedie.data.dataset import check_size
@@ -212,6 +212,8 @@ def _look(content: bytes, making: Making) -> tuple[str | None, NDArray[np.int64]
             if found != expected:
                 return f"is {found}, expected {expected}.", nothing
             sums = np.asarray(image).sum((0, 1), np.int64)
+    except UnidentifiedImageError:
+        return "does not decode as JPEG or PNG.", nothing
     except Exception as err:  # Pillow's decoders raise many kinds, struct.error among them
         return f"does not decode: {err}.", nothing
     return None, sums[::-1] if making.channel_order == "bgr" else sums
