@@ -11,6 +11,7 @@ import colorsys
 import contextlib
 import math
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,8 @@ class Stage:
         self._floor_color = _add_floor(scene, recipe)
         self._spot = _add_spot(scene, recipe)
         self._object: Any = None
+        self.cycles_seconds = 0.0
+        """Spent in Blender's render operator so far; the rest of the time is ours."""
 
     def load(self, mesh: Mesh) -> None:
         """Put an object on the stage, its bounding box centred on the origin, in place of the last.
@@ -134,7 +137,9 @@ class Stage:
         """
         self._pose(latents)
         with _quiet():
+            begun = time.perf_counter()
             bpy.ops.render.render()
+            self.cycles_seconds += time.perf_counter() - begun
             # The Render Result exposes no pixels; saving to a RAM disk costs a few milliseconds.
             bpy.data.images["Render Result"].save_render(str(self._picture))
         if not self._picture.is_file():
