@@ -110,7 +110,7 @@ def test_the_page_shows_what_there_is(tmp_path: Path) -> None:
         assert told in page.text
     ids = [a["id"] for a in page.all("section")]
     links = [str(a["href"]) for a in page.all("a")]
-    assert ids == ["class-18", "class-34", "class-55"]
+    assert ids == [f"class-{label_of(c, plan.classes)}" for c in plan.classes]
     assert links == [f"#{i}" for i in ids]
 
 
