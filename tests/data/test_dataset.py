@@ -10,9 +10,11 @@
 
 from __future__ import annotations
 
+import io
 import os
+import zipfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -29,7 +31,7 @@ from tests.data.builders import (
 )
 from threedie import files
 from threedie.data.dataset import Dataset, decode_picture, open_dataset
-from threedie.data.index import PixelSums, build_index, read_index, write_index
+from threedie.data.index import PixelSums, SplitIndex, build_index, read_index, write_index
 from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.dataset import DatasetManifest, FileEntry
 
@@ -298,18 +300,19 @@ def test_a_split_without_objects_can_be_indexed(tmp_path: Path) -> None:
 
 def hostile_npz(kind: str) -> bytes:
     """An .npz with a fault."""
-    import io
-    import zipfile
-
     out = io.BytesIO()
-    arrays = {
-        name: np.zeros((1, 1), np.int64)
-        for name in ("objects", "keys", "labels", "shards", "offsets", "lengths")
+    arrays: dict[str, Any] = {
+        name: np.zeros((1, 1), np.int64) for name in ("labels", "shards", "offsets", "lengths")
     }
+    arrays |= {name: np.array(["a/b"]) for name in ("objects", "keys")}
     if kind == "compressed":
         np.savez_compressed(out, **arrays)
     elif kind == "missing":
         np.savez(out, objects=arrays["objects"])
+    elif kind == "numbers as keys":
+        np.savez(out, **{**arrays, "keys": arrays["labels"]})
+    elif kind == "good":
+        np.savez(out, **arrays)
     elif kind == "pickled":
         np.savez(out, **{**arrays, "keys": np.array([{}], dtype=object)})
     elif kind == "no array":
@@ -319,13 +322,25 @@ def hostile_npz(kind: str) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["compressed", "missing", "pickled", "no array", "no zip"])
-def test_an_index_that_is_none_is_refused_though_its_hash_be_right(folder: Path, kind: str) -> None:
+BAD_INDICES = ["compressed", "missing", "numbers as keys", "pickled", "no array", "no zip"]
+
+
+def read_exchanged(folder: Path, kind: str) -> SplitIndex:
+    """Exchange the index of train, list it as it is now, and read it."""
     written = files.put(folder / "index/train.npz", hostile_npz(kind))
     entries = DatasetManifest.read(folder).files
     entries["index/train.npz"] = FileEntry(bytes=written.size, sha256=written.sha256)
-    with pytest.raises(ManifestError, match="train"):
-        read_index(folder, "train", entries)
+    return read_index(folder, "train", entries)
+
+
+@pytest.mark.parametrize("kind", BAD_INDICES)
+def test_an_index_that_is_none_is_refused_though_its_hash_be_right(folder: Path, kind: str) -> None:
+    with pytest.raises(ManifestError, match="not an index"):
+        read_exchanged(folder, kind)
+
+
+def test_a_plain_index_is_read(folder: Path) -> None:
+    assert read_exchanged(folder, "good").keys_N.tolist() == ["a/b"]
 
 
 def test_an_index_that_is_not_listed_is_not_read(folder: Path) -> None:

@@ -23,7 +23,7 @@ import pytest
 
 from tests.data.builders import Plan, build
 from threedie.errors import ManifestError
-from threedie.manifests.dataset import FILE_NAME, DatasetManifest, canonical_json
+from threedie.manifests.dataset import FILE_NAME, DatasetManifest, canonical_json, parse_json
 
 SMALL = Plan(classes=("zebra",), objects=("a", "b"), views=1, size=8)
 
@@ -267,6 +267,12 @@ def test_hostile_json_raises(folder: Path, change: Callable[[str], bytes]) -> No
     path.write_bytes(content)
     with pytest.raises(ManifestError, match=r"dataset\.json"):
         DatasetManifest.read(folder)
+
+
+@pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": [-Infinity]}', '{"a": 1, "a": 1}', "[]"])
+def test_json_of_any_file_is_read_strictly(text: str) -> None:
+    with pytest.raises(ManifestError, match="the ledger"):
+        parse_json(text.encode(), "the ledger")
 
 
 def test_an_oversized_file_is_not_read(folder: Path) -> None:

@@ -249,6 +249,18 @@ def test_members_that_we_never_write_raise(tmp_path: Path, changes: dict[str, ob
         scan(path)
 
 
+def test_a_sample_whose_pictures_all_end_in_a_newline_raises(tmp_path: Path) -> None:
+    images = []
+    for view in range(2):
+        info = tarfile.TarInfo(f"zebra_a.{view:03d}.png\n")
+        info.mode = 0o644
+        images.append(info.tobuf(tarfile.USTAR_FORMAT))
+    path = tmp_path / "s.tar"
+    path.write_bytes(closed([*images, *members_of(two_samples())[2:]]))
+    with pytest.raises(ManifestError, match="not one that a shard may hold"):
+        scan(path)
+
+
 def test_the_foreign_members_differ_from_a_good_one_in_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "s.tar"
     path.write_bytes(with_member())
