@@ -24,7 +24,7 @@ VERBS = {
         "--shard-size --workers --device --timeout --log --dry-run"
     },
     "verify": {"folder --rerender --meshes --seed"},
-    "view": {"folder --out --per-class --views"},
+    "view": {"folder --out --per-class --views --sheet"},
 }
 
 

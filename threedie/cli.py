@@ -190,10 +190,15 @@ def view(
     ] = None,
     per_class: Annotated[int, typer.Option(help="Objects shown of each class.")] = 4,
     views: Annotated[int, typer.Option(help="Views shown of each object.")] = 6,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write a contact sheet of the classes too (a .png).")
+    ] = None,
 ) -> None:
     """Write a gallery of pictures and latents: one HTML file that opens from disk."""
-    from threedie.data.gallery import write_gallery
+    from threedie.data.gallery import write_contact_sheet, write_gallery
 
+    if sheet is not None:
+        write_contact_sheet(folder, sheet, classes=16, views=4, thumb=106)
     written = write_gallery(
         folder, page or folder / "gallery.html", per_class=per_class, views=views
     )

@@ -2,7 +2,7 @@
 
 Claims: a plan is the same whatever the machine, and other for every option that changes a byte;
 shards hold at most N objects of one split and mix classes; labels are the published ones for the
-55 classes and 55 and up for others; `--objects`, `--latents`, `--limit`, `--classes` choose objects;
+55 classes and 55 and up for others; `--objects`, `--latents`, `--limit`, `--classes` choose;
 wrong latents files are refused with the reason; the published list plans in full.
 """
 
