@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -29,3 +30,11 @@ def shared_dir() -> Path:
 def golden_dir() -> Path:
     """Reference inputs and outputs of the official code: THREEDIE_GOLDEN, or tests/golden."""
     return Path(os.environ.get("THREEDIE_GOLDEN") or ROOT / "tests" / "golden")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip, with the reason, what needs Blender where it is not installed."""
+    if importlib.util.find_spec("bpy") is None:
+        for item in items:
+            if "bpy" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="no bpy: pip install 'threedie[render]'"))
