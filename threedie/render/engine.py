@@ -254,7 +254,7 @@ class _Run:
         self._workspace.record(self._records[planned.name])
         del self._open[planned.name]
         for part in parts:
-            part.unlink()
+            part.unlink(missing_ok=True)  # by another run, where locks do nothing
         self._progress.shard(entry)
 
     def failures(self) -> list[Failure]:

@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from threedie import files
 from threedie.data.shard import pack_sample
 from threedie.errors import StorageError, ThreedieError
 from threedie.manifests.classes import class_name
@@ -35,6 +34,7 @@ from threedie.render.mesh import Mesh, ObjectRef
 from threedie.render.parts import seal
 from threedie.render.plan import PlannedObject
 from threedie.render.sources import MeshSource
+from threedie.render.workspace import put_working_file
 
 STAGES = ("start", "fetch", "import", "render", "encode", "done")
 StageName = Literal["start", "fetch", "import", "render", "encode", "done"]
@@ -131,7 +131,7 @@ def render_object(task: Task) -> Failed | None:
     try:
         _empty(_config.scratch)
         sample = _make_sample(task, _config)
-        files.put(_config.parts / f"{task.planned.key}.part", seal(sample))
+        put_working_file(_config.parts / f"{task.planned.key}.part", seal(sample))
         _mark("done")
     except StorageError:
         raise  # stops the run: no object can do better

@@ -34,6 +34,7 @@ from threedie.manifests.dataset import (
 from threedie.render.plan import PlannedShard
 
 FAILURES = "failures.jsonl"
+_RETRIES = 5
 
 
 class ShardRecord(Model):
@@ -80,7 +81,7 @@ class Workspace:
                 files.sweep(folder)
             if not self._plan_file.exists():
                 plan = _PlanFile(making=self.making).model_dump(mode="json")
-                files.put(self._plan_file, canonical_json(plan))
+                put_working_file(self._plan_file, canonical_json(plan))
             if (self.folder / FILE_NAME).exists():
                 self._finished_shards = DatasetManifest.read(self.folder).shards
                 self._finished_failures = read_failures(self.folder)
@@ -116,9 +117,8 @@ class Workspace:
 
     def record(self, record: ShardRecord) -> None:
         """Note a finished shard, durably; its parts may go after this."""
-        files.put(
-            self._record_file(record.shard.name), canonical_json(record.model_dump(mode="json"))
-        )
+        content = canonical_json(record.model_dump(mode="json"))
+        put_working_file(self._record_file(record.shard.name), content)
 
     def _record_file(self, name: str) -> Path:
         return self.work / f"{name}.json"
@@ -126,6 +126,27 @@ class Workspace:
     def finish(self) -> None:
         """Remove the working files of a data set that has its manifest."""
         shutil.rmtree(self.work, ignore_errors=True)
+
+
+def put_working_file(path: Path, content: bytes) -> None:
+    """Write a file below .render/.
+
+    Where locks do nothing, another run of the same data set can end at any moment and take .render/
+    away: then it is made again, and both end well.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    for _ in range(_RETRIES):
+        try:
+            files.put(path, content)
+            return
+        except StorageError as err:
+            if not isinstance(err.__cause__, FileNotFoundError):
+                raise
+        with contextlib.suppress(StorageError):
+            files.make_directory(path.parent)
+    files.put(path, content)
 
 
 def read_failures(folder: Path) -> dict[str, Failure]:
