@@ -97,7 +97,7 @@ def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
     for verb in ("verify", "view"):
         ended = run(verb, str(tmp_path / "nothing"))
         assert ended.returncode == 1
-        assert "nothing" in ended.stderr
+        assert "dataset.json" in ended.stdout + ended.stderr
         assert "Traceback" not in ended.stderr
 
 

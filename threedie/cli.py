@@ -195,9 +195,11 @@ def view(
     ] = None,
 ) -> None:
     """Write a gallery of pictures and latents: one HTML file that opens from disk."""
-    from threedie.data.gallery import write_contact_sheet, write_gallery
+    from threedie.data.gallery import write_gallery
 
     if sheet is not None:
+        from threedie.data.contact_sheet import write_contact_sheet
+
         write_contact_sheet(folder, sheet, classes=16, views=4, thumb=106)
     written = write_gallery(
         folder, page or folder / "gallery.html", per_class=per_class, views=views

@@ -22,11 +22,11 @@ import pytest
 from PIL import Image
 
 from tests.data.builders import Plan, build, label_of, latents_of, picture
+from threedie.data.contact_sheet import write_contact_sheet
 from threedie.data.gallery import (
     MAX_BYTES,
     printable,
     shown_color,
-    write_contact_sheet,
     write_gallery,
 )
 from threedie.errors import ConfigError, ManifestError

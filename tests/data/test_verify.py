@@ -21,8 +21,9 @@ import pytest
 from tests.data import builders
 from tests.data.builders import Plan, build, encode, latents_of, making, picture, seal
 from threedie import files
+from threedie.data.ledger import read_ledger
 from threedie.data.shard import pack_sample, sample_key
-from threedie.data.verify import VerifyReport, read_failures, verify_dataset
+from threedie.data.verify import VerifyReport, verify_dataset
 from threedie.errors import ManifestError
 from threedie.manifests.dataset import DatasetManifest, FileEntry, ShardEntry
 
@@ -446,7 +447,7 @@ def test_a_file_that_is_not_listed_any_more_is_found(folder: Path) -> None:
 
 def test_the_ledger_is_read_line_by_line(folder: Path) -> None:
     manifest = DatasetManifest.read(folder)
-    (found,) = read_failures(folder, manifest)
+    (found,) = read_ledger(folder, manifest)
     assert found.model_dump() == FAILURE
     for line, told in (
         (b'{"object": 1}', "field 'object'"),
@@ -455,5 +456,5 @@ def test_the_ledger_is_read_line_by_line(folder: Path) -> None:
     ):
         rewrite(folder, "failures.jsonl", line + b"\n")
         with pytest.raises(ManifestError, match=told):
-            read_failures(folder, DatasetManifest.read(folder))
+            read_ledger(folder, DatasetManifest.read(folder))
         assert told in only_problem(folder)

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from threedie import files
 from threedie.data.dataset import Dataset, Picture, Sample, open_dataset
-from threedie.data.verify import read_failures
+from threedie.data.ledger import read_ledger
 from threedie.errors import ConfigError
 from threedie.manifests.dataset import ClassEntry, DatasetManifest
 from threedie.manifests.latents import Array, Latents
@@ -108,7 +108,7 @@ def write_gallery(
 
 def _render(dataset: Dataset, per_class: int, views: int, side: int, quality: int) -> str:
     manifest = dataset.manifest
-    recipe, failures = manifest.making.recipe, read_failures(dataset.folder, manifest)
+    recipe, failures = manifest.making.recipe, read_ledger(dataset.folder, manifest)
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     source = resources("threedie.data").joinpath("gallery.html").read_text(encoding="utf-8")
     return environment.from_string(source).render(
@@ -123,7 +123,7 @@ def _render(dataset: Dataset, per_class: int, views: int, side: int, quality: in
                 counts=_counts(dataset, entry),
                 cards=[
                     _card(sample, recipe, views, side, quality)
-                    for sample in _chosen(dataset, entry, per_class)
+                    for sample in chosen_samples(dataset, entry, per_class)
                 ],
             )
             for entry in sorted(manifest.classes, key=lambda entry: entry.label)
@@ -196,7 +196,7 @@ def _counts(dataset: Dataset, entry: ClassEntry) -> str:
     return f"{total:,} {'object' if total == 1 else 'objects'} ({parts})"
 
 
-def _chosen(dataset: Dataset, entry: ClassEntry, most: int) -> list[Sample]:
+def chosen_samples(dataset: Dataset, entry: ClassEntry, most: int) -> list[Sample]:
     """Some objects of a class: about one in four of them val, else spread over what there is."""
     start, rows = 0, dict[str, list[int]]()
     for split, index in dataset.indices.items():
@@ -285,67 +285,3 @@ def _on_dial(latents: Latents, rim: float) -> tuple[float, float]:
     radius = _DIAL * min(latents.spot_theta_rad / rim, 1.0)
     phi = latents.spot_phi_rad
     return round(-radius * math.cos(phi), 1), round(radius * math.sin(phi), 1)
-
-
-def write_contact_sheet(
-    folder: Path, out_png: Path, *, classes: int, views: int, thumb: int
-) -> Path:
-    """Write a picture of pictures, for a README of 900 pixels' width.
-
-    Args:
-        folder: a finished data set.
-        out_png: the PNG file; transparent between the pictures, so it suits light and dark pages.
-        classes: at most so many, one object of each.
-        views: pictures of each.
-        thumb: their side in pixels.
-
-    Returns:
-        `out_png`.
-
-    Raises:
-        ConfigError: nothing to show.
-        ManifestError: the data set is damaged.
-        StorageError: `out_png` can't be written.
-    """
-    dataset = open_dataset(folder)
-    entries = sorted(dataset.manifest.classes, key=lambda entry: entry.label)
-    rows = [(e, s) for e in entries for s in _chosen(dataset, e, 1)][:classes]
-    if not rows or views < 1 or thumb < 8:
-        raise ConfigError(f"{folder}: a sheet of {len(rows)} classes and {views} views is empty.")
-    gap, views = max(2, thumb // 32), min(views, dataset.manifest.making.views)
-    columns = max(1, min(len(rows), 900 // (views * (thumb + gap))))
-    strip, between = views * thumb + (views - 1) * gap, 4 * gap
-    lines = -(-len(rows) // columns)
-    sheet = Image.new(
-        "RGBA",
-        (columns * strip + (columns - 1) * between, lines * (thumb + gap) - gap),
-        (0, 0, 0, 0),
-    )
-    for number, (entry, sample) in enumerate(rows):
-        left = number % columns * (strip + between)
-        top = number // columns * (thumb + gap)
-        for view in range(views):
-            picture = Image.fromarray(sample.views[view])
-            small = picture.resize((thumb, thumb), Image.Resampling.LANCZOS)
-            sheet.paste(small, (left + view * (thumb + gap), top))
-        _write_name(sheet, printable(entry.name, longest=24), left, top, thumb)
-    out = io.BytesIO()
-    sheet.save(out, "PNG", optimize=True)
-    files.put(out_png, out.getvalue())
-    return out_png
-
-
-def _write_name(sheet: Image.Image, name: str, left: int, top: int, thumb: int) -> None:
-    """The class's name on a dark ground in the corner of its first picture."""
-    pad = max(2, thumb // 32)
-    sizes = (ImageFont.load_default(size=size) for size in range(max(9, thumb // 8), 5, -1))
-    fonts = [font for font in sizes if font.getlength(name) + 3 * pad <= thumb]
-    if not fonts:
-        return  # no room for words
-    font = fonts[0]
-    _, top_of_text, _, bottom = font.getbbox("Agy")  # all chips are equally high
-    size = (int(font.getlength(name)) + 3 * pad, int(bottom - top_of_text) + 2 * pad)
-    chip = Image.new("RGBA", size, (0, 0, 0, 150))
-    where = (1.5 * pad, pad - top_of_text)
-    ImageDraw.Draw(chip).text(where, name, font=font, fill=(255, 255, 255, 255))
-    sheet.alpha_composite(chip, (left, top))

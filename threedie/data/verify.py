@@ -19,19 +19,17 @@ from pathlib import Path
 from threedie import files
 from threedie.data import index as split_index
 from threedie.data.index import PixelSums, SplitIndex, read_index
+from threedie.data.ledger import FILE_NAME as LEDGER
+from threedie.data.ledger import read_ledger
 from threedie.data.verify_shard import ShardCheck, ShardFindings
 from threedie.errors import ManifestError
 from threedie.manifests.dataset import (
     FILE_NAME,
     DatasetManifest,
-    Failure,
     FileEntry,
-    parse_json,
-    validated,
 )
 from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
 
-FAILURES = "failures.jsonl"
 _THREADS = 8  # decoding and hashing leave the interpreter lock
 
 
@@ -97,8 +95,8 @@ def _manifest_problems(folder: Path, manifest: DatasetManifest) -> Iterator[str]
     columns = (*COLUMNS, *TRANSLATION_COLUMNS)[: manifest.making.recipe.latent_size]
     if manifest.latent_columns != columns:
         yield f"{path}: latent_columns are {manifest.latent_columns}, expected {columns}."
-    if manifest.failures and FAILURES not in manifest.files:
-        yield f"{path}: counts {manifest.failures} failures and lists no {FAILURES}."
+    if manifest.failures and LEDGER not in manifest.files:
+        yield f"{path}: counts {manifest.failures} failures and lists no {LEDGER}."
     yield from _doubled(path, "shard", (entry.name for entry in manifest.shards))
     yield from _doubled(path, "class", (entry.class_id for entry in manifest.classes))
     yield from _doubled(path, "label", (entry.label for entry in manifest.classes))
@@ -116,7 +114,7 @@ def _damaged_files(folder: Path, manifest: DatasetManifest) -> dict[str, str]:
     listing = folder / FILE_NAME
     found = {name: f"{listing}: lists no {name}." for name in needed - set(manifest.files)}
     for name, entry in manifest.files.items():
-        if name not in needed | {FAILURES}:
+        if name not in needed | {LEDGER}:
             found[name] = f"{listing}: lists {name!r}, which is no file of a data set."
         elif problem := _file_problem(folder / name, entry):
             found[name] = problem
@@ -137,28 +135,6 @@ def _file_problem(path: Path, entry: FileEntry) -> str | None:
     if digest != entry.sha256:
         return f"{path}: sha256 is {digest[:16]}…, {FILE_NAME} says {entry.sha256[:16]}…."
     return None
-
-
-def read_failures(folder: Path, manifest: DatasetManifest) -> list[Failure]:
-    """The ledger of objects that are not in the shards.
-
-    Raises:
-        ManifestError: it is missing, or not what the manifest says.
-    """
-    path, entry = folder / FAILURES, manifest.files.get(FAILURES)
-    if entry is None:
-        return []
-    if problem := _file_problem(path, entry):
-        raise ManifestError(problem)
-    lines = path.read_bytes().splitlines()
-    if len(lines) != manifest.failures:
-        raise ManifestError(
-            f"{path}: {len(lines)} lines, {FILE_NAME} counts {manifest.failures} failures."
-        )
-    return [
-        validated(Failure, parse_json(line, f"{path}, line {number}"), path)
-        for number, line in enumerate(lines, 1)
-    ]
 
 
 def _read_indices(
@@ -228,7 +204,7 @@ def _total_problems(
     path, objects = folder / FILE_NAME, list(chain.from_iterable(s.objects for s in shards))
     yield from _doubled(path, "object", (f"{c}/{o}" for c, o in objects))
     try:
-        failed = Counter(f.object.split("/")[0] for f in read_failures(folder, manifest))
+        failed = Counter(f.object.split("/")[0] for f in read_ledger(folder, manifest))
     except ManifestError as err:
         yield str(err)
         return

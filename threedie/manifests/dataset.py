@@ -37,7 +37,7 @@ class ShardEntry(Model):
     """One tar file."""
 
     name: FileName
-    split: str
+    split: Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]
     samples: Count
     """Objects in it (planned ones that failed are not)."""
     bytes: Count
@@ -60,6 +60,7 @@ class ClassEntry(Model):
     label: Count
     """0–54 for the classes of 3DIEBench, 55 and up for others in the order of their names."""
     objects: Count
+    """Planned; those that failed are in the ledger."""
 
 
 class Versions(Model):

@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from threedie import files
+from threedie.data import ledger
 from threedie.data.index import PixelSums, build_index, write_index
 from threedie.errors import RenderError, StorageError
 from threedie.manifests.dataset import (
     DatasetManifest,
     Failure,
-    FileEntry,
     ShardEntry,
 )
 from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
@@ -31,7 +31,7 @@ from threedie.render.parts import PartMissing, read_part, shard_pieces
 from threedie.render.plan import Plan, PlannedObject, PlannedShard
 from threedie.render.progress import Progress
 from threedie.render.worker import Failed, Task, WorkerConfig
-from threedie.render.workspace import FAILURES, ShardRecord, Workspace
+from threedie.render.workspace import ShardRecord, Workspace
 
 _POLL_S = 0.5
 _RECYCLE_AFTER = 100
@@ -186,7 +186,7 @@ class _Run:
                         self._take(lane.collect())
         except BaseException:
             with contextlib.suppress(StorageError):
-                self._write_ledger()
+                ledger.write_ledger(self._workspace.folder, self.failures())
             raise
 
     def _feed(self, lane: Lane) -> None:
@@ -267,11 +267,6 @@ class _Run:
                 found += opened.failures.values()
         return found
 
-    def _write_ledger(self) -> FileEntry:
-        lines = (failure.model_dump_json() + "\n" for failure in self.failures())
-        written = files.put(self._workspace.folder / FAILURES, "".join(lines).encode())
-        return FileEntry(bytes=written.size, sha256=written.sha256)
-
     def finish(self) -> DatasetManifest:
         """Index, ledger, and last the manifest."""
         making, folder = self._plan.making, self._workspace.folder
@@ -287,7 +282,7 @@ class _Run:
                 sums=sums,
             )
             manifest_files.update(write_index(folder, split, index))
-        manifest_files[FAILURES] = self._write_ledger()
+        manifest_files[ledger.FILE_NAME] = ledger.write_ledger(folder, self.failures())
         mean, std = sums.mean_std()
         manifest = DatasetManifest(
             schema_version=1,

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from threedie.data import ledger
 from threedie.errors import ConfigError
 from threedie.render.engine import Outcome, render_dataset
 from threedie.render.estimate import estimate
@@ -21,7 +22,7 @@ from threedie.render.machine import (
 )
 from threedie.render.plan import Maker, Plan, RenderOptions, make_plan
 from threedie.render.progress import ConsoleProgress
-from threedie.render.workspace import FAILURES, check_same
+from threedie.render.workspace import check_same
 
 FINISHED_WITH_FAILURES = 3
 
@@ -104,7 +105,7 @@ def _conclude(outcome: Outcome, plan: Plan, console: Console) -> None:
         console.print("nothing left to render: everything is there.", highlight=False)
     if outcome.failures:
         console.print(
-            f"[yellow]{len(outcome.failures)} objects failed[/]: see {folder}/{FAILURES}. "
+            f"[yellow]{len(outcome.failures)} objects failed[/]: see {folder}/{ledger.FILE_NAME}. "
             "All others are in the shards.",
             highlight=False,
         )

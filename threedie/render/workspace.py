@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from threedie import files
+from threedie.data.ledger import read_ledger
 from threedie.errors import Busy, ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import (
     FILE_NAME,
@@ -33,7 +32,6 @@ from threedie.manifests.dataset import (
 )
 from threedie.render.plan import PlannedShard
 
-FAILURES = "failures.jsonl"
 _RETRIES = 5
 
 
@@ -83,9 +81,14 @@ class Workspace:
                 plan = _PlanFile(making=self.making).model_dump(mode="json")
                 put_working_file(self._plan_file, canonical_json(plan))
             if (self.folder / FILE_NAME).exists():
-                self._finished_shards = DatasetManifest.read(self.folder).shards
-                self._finished_failures = read_failures(self.folder)
+                self._read_finished(DatasetManifest.read(self.folder))
             yield
+
+    def _read_finished(self, manifest: DatasetManifest) -> None:
+        self._finished_shards = manifest.shards
+        with contextlib.suppress(ManifestError):  # then shards with failures are made again
+            failures = read_ledger(self.folder, manifest)
+            self._finished_failures = {failure.object: failure for failure in failures}
 
     def part(self, key: str) -> Path:
         """Where an object's part is kept."""
@@ -147,24 +150,6 @@ def put_working_file(path: Path, content: bytes) -> None:
         with contextlib.suppress(StorageError):
             files.make_directory(path.parent)
     files.put(path, content)
-
-
-def read_failures(folder: Path) -> dict[str, Failure]:
-    """The ledger failures.jsonl, by object.
-
-    Raises:
-        ManifestError: a line is not a failure.
-    """
-    path = folder / FAILURES
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    failures: dict[str, Failure] = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            failure = Failure.model_validate_json(line)
-        except ValidationError as err:
-            raise ManifestError(f"{path}, line {number}: not a failure record: {err}.") from err
-        failures[failure.object] = failure
-    return failures
 
 
 def check_same(folder: Path, making: Making) -> None:
