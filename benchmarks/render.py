@@ -183,10 +183,7 @@ def _start_worker(plan: Plan) -> Path:
         parts=parts,
         scratch=scratch,
         threads=1,
-        device_index=0,
         memory_bytes=AUTO.memory_bytes,
-        renderer="threedie.render.scene:Stage",
-        log=None,
     )
     worker.start(config, multiprocessing.get_context("spawn").Value("b", 0, lock=False))
     return parts

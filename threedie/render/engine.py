@@ -30,7 +30,7 @@ from threedie.render.machine import Hardware, timeout_for
 from threedie.render.parts import PartMissing, read_part, shard_pieces
 from threedie.render.plan import Plan, PlannedObject, PlannedShard
 from threedie.render.progress import Progress
-from threedie.render.worker import Failed, Task, WorkerConfig
+from threedie.render.worker import BLENDER, Failed, Task, WorkerConfig
 from threedie.render.workspace import ShardRecord, Workspace
 
 _POLL_S = 0.5
@@ -59,7 +59,7 @@ def render_dataset(
     hardware: Hardware,
     progress: Progress,
     timeout_s: float | None = None,
-    renderer: str = "threedie.render.scene:Stage",
+    renderer: str = BLENDER,
     log: Path | None = None,
 ) -> Outcome:
     """Render a plan into a folder, or go on with it.
@@ -90,7 +90,6 @@ def render_dataset(
             parts=workspace.parts,
             scratch=folder,
             threads=hardware.threads,
-            device_index=0,
             memory_bytes=hardware.memory_bytes,
             renderer=renderer,
             log=log,

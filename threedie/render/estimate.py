@@ -57,10 +57,7 @@ def _measure(plan: Plan, hardware: Hardware, timeout_s: float) -> tuple[float, f
         parts=aside,
         scratch=aside,
         threads=hardware.threads,
-        device_index=0,
         memory_bytes=hardware.memory_bytes,
-        renderer="threedie.render.scene:Stage",
-        log=None,
     )
     objects = list(plan.objects)
     with harmless_environment():

@@ -92,10 +92,7 @@ def _lane(making: Making, source: MeshSource, aside: Path) -> Lane:
         parts=aside,
         scratch=aside,
         threads=hardware.threads,
-        device_index=0,
         memory_bytes=hardware.memory_bytes,
-        renderer="threedie.render.scene:Stage",
-        log=None,
     )
     return Lane(config, timeout_s=timeout_for(making), recycle_after=0)
 

@@ -36,6 +36,7 @@ from threedie.render.plan import PlannedObject
 from threedie.render.sources import MeshSource
 from threedie.render.workspace import put_working_file
 
+BLENDER = "threedie.render.scene:Stage"
 STAGES = ("start", "fetch", "import", "render", "encode", "done")
 StageName = Literal["start", "fetch", "import", "render", "encode", "done"]
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _CLONE_NEWNET = 1, 38, 0x40000000
@@ -65,12 +66,13 @@ class WorkerConfig:
     scratch: Path
     """Private folder, emptied for every object."""
     threads: int
-    device_index: int
     memory_bytes: int
     """Address space, on the CPU (GPU drivers map more than there is)."""
-    renderer: str
+    device_index: int = 0
+    """Which of the GPUs of the device's type."""
+    renderer: str = BLENDER
     """`module:class` of the Renderer."""
-    log: Path | None
+    log: Path | None = None
     """Where the worker's own output goes; None: nowhere."""
 
 
