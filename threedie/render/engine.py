@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from threedie.manifests.dataset import (
     ShardEntry,
 )
 from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
+from threedie.render.interrupts import held_back
 from threedie.render.lanes import Ended, Lane, harmless_environment, sweep_scratch
 from threedie.render.machine import Hardware, timeout_for
 from threedie.render.parts import PartMissing, read_part, shard_pieces
@@ -95,8 +96,12 @@ def render_dataset(
             log=log,
         )
         limit = timeout_s or timeout_for(plan.making)
-        with harmless_environment(), _lanes(config, hardware, limit) as lanes:
-            run.work(lanes)
+        with (
+            harmless_environment(),
+            held_back() as let_interrupts_through,
+            _lanes(config, hardware, limit) as lanes,
+        ):
+            run.work(lanes, let_interrupts_through)
         manifest = run.finish()
     return Outcome(
         folder=folder,
@@ -166,8 +171,12 @@ class _Run:
         if not shard.waiting:
             self._close_shard(shard)
 
-    def work(self, lanes: list[Lane]) -> None:
+    def work(self, lanes: list[Lane], let_interrupts_through: Callable[[], None]) -> None:
         """Keep every lane busy until all objects have ended.
+
+        Args:
+            lanes: idle ones.
+            let_interrupts_through: called where an interrupt does no harm.
 
         Raises:
             RenderError: no worker comes up.
@@ -180,6 +189,7 @@ class _Run:
                         self._feed(lane)
                 futures = [lane.future for lane in lanes if lane.future is not None]
                 wait(futures, _POLL_S, FIRST_COMPLETED)
+                let_interrupts_through()
                 for lane in lanes:
                     if lane.future is not None and (lane.future.done() or lane.overdue):
                         self._take(lane.collect())

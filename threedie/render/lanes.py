@@ -19,7 +19,6 @@ from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from threedie.errors import StorageError
 from threedie.render import worker
+from threedie.render.interrupts import hidden_from_children
 from threedie.render.worker import Failed, Task, WorkerConfig
 
 _HARMLESS = {
@@ -91,7 +91,7 @@ class Lane:
             self.future = self._schedule(task)
 
     def _schedule(self, task: Task) -> Future[Failed | None]:
-        with _uninterrupted():
+        with hidden_from_children():
             future: Future[Failed | None] = self._pool.schedule(
                 worker.render_object, args=(task,), timeout=self._timeout_s
             )
@@ -151,21 +151,6 @@ class Lane:
             self._pool.stop()
             self._pool.join(timeout=10)
         shutil.rmtree(self._scratch, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Start threads and processes that Ctrl-C does not reach: a terminal sends it to all.
-
-    A process would print a traceback while it is still importing. Signal masks are inherited, also
-    from the pool's threads, which start all later processes.
-    """
-    resource_tracker.ensure_running()  # its start would lift the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _describe_exit(code: int | None) -> str:
