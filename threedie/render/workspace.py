@@ -209,7 +209,7 @@ def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
 def _locked(path: Path) -> Iterator[None]:
     """Hold a lock file; only to say so: correctness comes from unique names and renames."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     except OSError as err:
         raise StorageError(f"cannot write into {path.parent}: {err.strerror}.") from err
     try:
