@@ -178,7 +178,7 @@ class DatasetManifest(Model):
         if not whole or content != _as_written({**body, "self_sha256": claimed}):
             raise ManifestError(
                 f"{path}: its content does not match its self_sha256, so it was changed after it "
-                "was written. Render again into this folder, or fetch it anew."
+                "was written. Fetch it anew, or render into another folder."
             )
         return manifest
 
