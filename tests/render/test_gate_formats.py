@@ -2,9 +2,10 @@
 
 Claims:
 
-- a known mesh of two materials is the same from every format, and trimesh, an independent reader
-  and writer, agrees about shapes, transforms and texture coordinates;
-- colours are linear in our values, whatever the file holds;
+- a known mesh of two materials, written here by hand, is the same from every format;
+- colours are linear in our values, whatever the file holds, and stay with their faces;
+- the library that reads gets only bytes that were checked, and no image;
+- the same bytes give the same arrays;
 - every damaged or hostile file is an AssetError before memory is taken for what it claims.
 """
 
@@ -13,7 +14,6 @@ from __future__ import annotations
 import io
 import json
 import struct
-import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -60,62 +60,88 @@ def corners(mesh: TriangleMesh, material: int | None = None) -> list[Any]:
     return sorted(sorted(map(tuple, t)) for t in mesh.vertices_V3[chosen].round(6).tolist())
 
 
-def two_boxes() -> trimesh.Scene:
-    """A red box, and a green one above it that is turned, stretched and moved."""
-    scene = trimesh.Scene()
-    matrix = trimesh.transformations.rotation_matrix(0.5, (1, 2, 3)) @ np.diag((1, 2, 0.5, 1))
-    matrix[:3, 3] = (0, 1, 0)
-    for color, transform in ((RED, np.eye(4)), (GREEN, matrix)):
-        box = trimesh.creation.box((1, 0.5, 0.25))
-        box.visual = trimesh.visual.TextureVisuals(
-            material=trimesh.visual.material.PBRMaterial(
-                baseColorFactor=color, roughnessFactor=0.25, metallicFactor=0.75
-            )
-        )
-        scene.add_geometry(box, transform=transform)
-    return scene
+BOX = np.array([[x, y, z] for x in (0, 1) for y in (0, 0.5) for z in (0, 0.25)])
+SIDES = np.array([[0, 1, 3], [0, 3, 2], [4, 6, 7], [4, 7, 5], [0, 4, 5], [0, 5, 1],
+                  [2, 3, 7], [2, 7, 6], [0, 2, 6], [0, 6, 4], [1, 5, 7], [1, 7, 3]])  # fmt: skip
+SECOND = np.stack([-2 * BOX[:, 1], BOX[:, 0] + 1, BOX[:, 2] / 2], axis=1)
+"""The box stretched by (1, 2, 0.5), turned by 90° around z and moved by (0, 1, 0)."""
+PLACE = {"scale": [1, 2, 0.5], "rotation": [0, 0, 0.5**0.5, 0.5**0.5], "translation": [0, 1, 0]}
 
 
-def as_one() -> trimesh.Trimesh:
-    """The two boxes as one mesh with face colours."""
-    boxes = two_boxes().dump()
-    for box, color in zip(boxes, (RED, GREEN), strict=True):
-        box.visual = trimesh.visual.ColorVisuals(box, face_colors=np.tile(color, (12, 1)))
-    return trimesh.util.concatenate(boxes)
+def triangles_of(points: NDArray[np.float64]) -> list[Any]:
+    """What `corners` gives for a box with these points."""
+    return sorted(sorted(map(tuple, t)) for t in points[SIDES].tolist())
+
+
+def two_boxes() -> bytes:
+    """A GLB of a red box, and a green one that is the same mesh data in another place."""
+    body = BOX.astype("<f4").tobytes() + SIDES.astype("<u2").tobytes()
+    attributes = {"attributes": {"POSITION": 0}, "indices": 1}
+    surface = {"roughnessFactor": 0.25, "metallicFactor": 0.75}
+    tree = gltf_tree(
+        scenes=[{"nodes": [0, 1]}],
+        nodes=[{"mesh": 0}, {"mesh": 1, **PLACE}],
+        meshes=[{"primitives": [{**attributes, "material": i}]} for i in (0, 1)],
+        materials=[
+            {"pbrMetallicRoughness": {"baseColorFactor": color, **surface}}
+            for color in ([1, 0, 0, 1], [0, GREEN_LINEAR, 0, 1])
+        ],
+        accessors=[
+            {"bufferView": 0, "componentType": 5126, "count": 8, "type": "VEC3"},
+            {"bufferView": 1, "componentType": 5123, "count": 36, "type": "SCALAR"},
+        ],
+        bufferViews=[
+            {"buffer": 0, "byteLength": 96},
+            {"buffer": 0, "byteOffset": 96, "byteLength": 72},
+        ],
+        buffers=[{"byteLength": 168}],
+    )
+    return glb(tree, body)
 
 
 def exported(kind: str) -> bytes:
-    """The two boxes as a file."""
+    """The two boxes as a file, with face colours where the format has them."""
+    points = np.concatenate([BOX, SECOND])
+    faces = np.concatenate([SIDES, SIDES + 8])
+    colors = np.repeat([RED[:3], GREEN[:3]], 12, axis=0)
     if kind == "glb":
-        return bytes(two_boxes().export(file_type="glb"))
-    if kind == "off":
-        one = as_one()
-        lines = [f"OFF\n{len(one.vertices)} {len(one.faces)} 0"]
-        lines += [f"{x:.9g} {y:.9g} {z:.9g}" for x, y, z in one.vertices]
-        colors = one.visual.face_colors
-        for (a, b, c), k in zip(one.faces, colors, strict=True):
-            lines.append(f"3 {a} {b} {c} {k[0]} {k[1]} {k[2]}")
-        return "\n".join(lines).encode()
-    if kind == "ascii.ply":
-        return bytes(as_one().export(file_type="ply", encoding="ascii"))
+        return two_boxes()
+    if kind == "stl":
+        rows = np.zeros(24, [("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("other", "<u2")])
+        rows["corners"] = points[faces]
+        return bytes(80) + struct.pack("<I", 24) + rows.tobytes()
     if kind == "ascii.stl":
-        return str(as_one().export(file_type="stl_ascii")).encode()
-    return bytes(as_one().export(file_type=kind))
+        facet = "facet normal 0 0 0\nouter loop\n{}endloop\nendfacet\n"
+        inside = [
+            "".join(f"vertex {x!r} {y!r} {z!r}\n" for x, y, z in t) for t in points[faces].tolist()
+        ]
+        return f"solid boxes\n{''.join(map(facet.format, inside))}endsolid boxes\n".encode()
+    listed = "property list uchar int vertex_indices\n" + RGB.strip()
+    if kind == "ply":
+        rows = np.zeros(24, [("n", "u1"), ("corners", "<i4", 3), ("color", "u1", 3)])
+        rows["n"], rows["corners"], rows["color"] = 3, faces, colors
+        body = points.astype("<f4").tobytes() + rows.tobytes()
+        return ply(body, vertices="16", faces="24", form="binary_little_endian", listed=listed)
+    rows_of = [*points.tolist(), *np.hstack([np.full((24, 1), 3), faces, colors]).tolist()]
+    lines = [" ".join(map(repr, row)) for row in rows_of]
+    text = "\n".join(lines).encode() + b"\n"
+    if kind == "off":
+        return b"OFF\n16 24 0\n" + text
+    return ply(text, vertices="16", faces="24", listed=listed)
+
+
+RGB = "property uchar red\nproperty uchar green\nproperty uchar blue\n"
 
 
 @pytest.mark.parametrize("kind", ["glb", "ply", "ascii.ply", "off"])
 def test_two_materials_arrive_in_linear_colours(kind: str, tmp_path: Path) -> None:
     mesh = mesh_of(gate(f"a.{kind}", exported(kind), scratch=tmp_path))
-    reference = two_boxes().dump()
     colors = [m.base_color for m in mesh.materials]
     red = next(i for i, color in enumerate(colors) if color[0] == 1)
-    green_value = 128 / 255 if kind == "glb" else GREEN_LINEAR  # glTF's factors are linear
-    assert sorted(colors) == [pytest.approx((0, green_value, 0), abs=1e-6), (1, 0, 0)]
-    for material, box in ((red, reference[0]), (1 - red, reference[1])):
-        expected = sorted(sorted(map(tuple, t)) for t in box.triangles.tolist())
-        assert np.allclose(
-            np.array(corners(mesh, material)), np.array(expected, dtype=float), atol=1e-6
-        )
+    assert sorted(colors) == [pytest.approx((0, GREEN_LINEAR, 0), abs=1e-6), (1, 0, 0)]
+    for material, points in ((red, BOX), (1 - red, SECOND)):
+        found, expected = corners(mesh, material), triangles_of(points)
+        assert np.allclose(np.array(found), np.array(expected), atol=1e-6)
 
 
 def test_gltf_surfaces_arrive(tmp_path: Path) -> None:
@@ -126,8 +152,8 @@ def test_gltf_surfaces_arrive(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["stl", "ascii.stl"])
 def test_stl_is_the_shape_in_grey_and_its_vertices_are_shared(kind: str, tmp_path: Path) -> None:
     mesh = mesh_of(gate(f"a.{kind}", exported(kind), scratch=tmp_path))
-    expected = sorted(sorted(map(tuple, t)) for t in as_one().triangles.tolist())
-    assert np.allclose(np.array(corners(mesh)), np.array(expected, dtype=float), atol=1e-6)
+    expected = sorted(triangles_of(BOX) + triangles_of(SECOND))
+    assert np.allclose(np.array(corners(mesh)), np.array(expected), atol=1e-6)
     assert mesh.vertices_V3.shape == (16, 3)
     assert [m.base_color for m in mesh.materials] == [(0.8, 0.8, 0.8)]
 
@@ -184,6 +210,42 @@ def test_too_many_face_colours_are_merged_with_a_note(tmp_path: Path) -> None:
     assert fetched.notes == (f"2000 face colours merged into {len(mesh.materials)}",)
 
 
+QUADS = b"0 0 0\n1 0 0\n1 1 0\n0 1 0\n2 0 0\n2 1 0\n"
+
+
+@pytest.mark.parametrize("form", ["ascii", "binary_little_endian", "binary_big_endian"])
+def test_colours_stay_with_their_polygons(form: str, tmp_path: Path) -> None:
+    order = ">" if "big" in form else "<"
+    polygons = [(9, 8, 7, [0, 1, 2, 3]), (255, 0, 0, [1, 4, 2]), (9, 8, 7, [4, 5, 2])]
+    text = b"".join(
+        b"%d %d %d %d %b\n" % (r, g, b, len(c), " ".join(map(str, c)).encode())
+        for r, g, b, c in polygons
+    )
+    packed = b"".join(
+        struct.pack(f"{order}4B{len(c)}i", r, g, b, len(c), *c) for r, g, b, c in polygons
+    )
+    points = [float(number) for number in QUADS.split()]
+    body = QUADS + text if form == "ascii" else struct.pack(f"{order}18f", *points) + packed
+    listed = RGB + "property list uchar int vertex_index"
+    data = ply(body, vertices="6", faces="3", form=form, listed=listed)
+    mesh = mesh_of(gate("a.ply", data, scratch=tmp_path))
+    assert mesh.faces_F3.tolist() == [[0, 1, 2], [0, 2, 3], [1, 4, 2], [4, 5, 2]]
+    assert mesh.material_F.tolist() == [0, 0, 1, 0]
+    assert mesh.materials[1].base_color == (1, 0, 0)
+
+
+def test_vertex_colours_win_over_face_colours_and_texture_coordinates(tmp_path: Path) -> None:
+    data = ply(
+        b"0 0 0 255 0 128 0 0\n1 0 0 255 0 128 1 0\n0 1 0 255 0 128 0 1\n3 0 1 2 1 2 3\n",
+        vertices="3", faces="1", extra=RGB + "property float s\nproperty float t\n",
+        listed="property list uchar int vertex_indices\n" + RGB.strip(),
+    )  # fmt: skip
+    mesh = mesh_of(gate("a.ply", data, scratch=tmp_path))
+    assert mesh.color_V3 is not None
+    assert np.allclose(mesh.color_V3, (1, 0, GREEN_LINEAR), atol=1e-6)
+    assert len(mesh.materials) == 1
+
+
 def test_a_ply_texture_is_left_out_with_a_note(tmp_path: Path) -> None:
     data = ply().replace(b"comment test", b"comment TextureFile ../../x.png")
     assert gate("a.ply", data, scratch=tmp_path).notes == ("the PLY's texture left out",)
@@ -226,8 +288,6 @@ def test_textures_and_their_coordinates_arrive(tmp_path: Path) -> None:
     mesh = mesh_of(gate("a.gltf", data, scratch=tmp_path))
     assert mesh.uv_F32 is not None
     assert mesh.uv_F32.tolist() == [[[0, 1], [1, 1], [0, 0.75]]]  # v up
-    theirs = trimesh.load(io.BytesIO(data), file_type="gltf", process=False).geometry["GLTF"]
-    assert np.allclose(mesh.uv_F32[0], theirs.visual.uv)
     assert np.array_equal(pixels(mesh), np.asarray(Image.open(io.BytesIO(image()))))
     assert mesh.materials[0].texture == tmp_path / "t0.png"
 
@@ -319,24 +379,25 @@ def test_a_mirrored_node_keeps_its_outside(tmp_path: Path) -> None:
 
 def test_strips_fans_and_unindexed_triangles(tmp_path: Path) -> None:
     points = struct.pack("<12f", 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0)
-    for mode, expected in ((5, 2), (6, 2), (4, 1), (1, 0)):
+    for mode, n, expected in (
+        (5, 4, 2), (4, 3, 1), (6, 4, "fans"), (4, 4, "not read"), (1, 4, "no triangles"),
+    ):  # fmt: skip
         tree = gltf_tree(buffers=[{"byteLength": 48, "uri": data_uri(points)}])
         tree["bufferViews"] = [{"buffer": 0, "byteLength": 48}]
-        tree["accessors"] = [{"bufferView": 0, "componentType": 5126, "count": 4, "type": "VEC3"}]
+        tree["accessors"] = [{"bufferView": 0, "componentType": 5126, "count": n, "type": "VEC3"}]
         tree["meshes"] = [{"primitives": [{"attributes": {"POSITION": 0}, "mode": mode}]}]
         data = json.dumps(tree).encode()
-        if not expected:
-            with pytest.raises(AssetError, match="no triangles"):
+        if isinstance(expected, str):
+            with pytest.raises(AssetError, match=expected):
                 gate("a.gltf", data, scratch=tmp_path)
             continue
         mesh = mesh_of(gate("a.gltf", data, scratch=tmp_path))
         assert len(mesh.faces_F3) == expected
-        if mode == 5:
-            a, b, c = (mesh.vertices_V3[mesh.faces_F3[:, i]] for i in range(3))
-            assert np.all(np.cross(b - a, c - a)[:, 2] > 0)
+        a, b, c = (mesh.vertices_V3[mesh.faces_F3[:, i]] for i in range(3))
+        assert np.all(np.cross(b - a, c - a)[:, 2] > 0)
 
 
-def test_sparse_values_replace_those_of_the_view(tmp_path: Path) -> None:
+def test_sparse_values_are_refused_where_they_are_used(tmp_path: Path) -> None:
     tree = gltf_tree()
     sparse = struct.pack("<H2x3f", 1, 7, 0, 0)
     tree["buffers"].append({"byteLength": len(sparse), "uri": data_uri(sparse)})
@@ -346,8 +407,52 @@ def test_sparse_values_replace_those_of_the_view(tmp_path: Path) -> None:
         "indices": {"bufferView": 2, "componentType": 5123},
         "values": {"bufferView": 2, "byteOffset": 4},
     }
+    with pytest.raises(AssetError, match="POSITION is sparse"):
+        gate("a.gltf", json.dumps(tree).encode(), scratch=tmp_path)
+    tree["accessors"].append(tree["accessors"][0])  # a morph target's, say
+    tree["accessors"][0] = gltf_tree()["accessors"][0]
     mesh = mesh_of(gate("a.gltf", json.dumps(tree).encode(), scratch=tmp_path))
-    assert mesh.vertices_V3.tolist() == [[0, 0, 0], [7, 0, 0], [0, 1, 0]]
+    assert mesh.vertices_V3.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+
+
+def test_nothing_below_a_camera_or_a_mesh_of_lines_is_lost(tmp_path: Path) -> None:
+    lines = {"attributes": {"POSITION": 0}, "mode": 3}
+    meshes = [*gltf_tree()["meshes"], {"primitives": [lines]}]
+    for above in ({"camera": 0}, {"mesh": 1}):
+        nodes = [{**above, "children": [1], "translation": [0, 0, 5]}, {"mesh": 0}]
+        data = gltf(nodes=nodes, meshes=meshes, cameras=[{"type": "perspective"}])
+        mesh = mesh_of(gate("a.gltf", data, scratch=tmp_path))
+        assert mesh.vertices_V3.tolist() == [[0, 0, 5], [1, 0, 5], [0, 1, 5]]
+
+
+def test_the_same_bytes_give_the_same_arrays(tmp_path: Path) -> None:
+    tree = gltf_tree(nodes=[{"mesh": 0}, {"mesh": 0, "translation": [0, 0, 1]}])
+    tree["scenes"] = [{"nodes": [1, 0]}]
+    tree["meshes"][0]["primitives"] *= 3  # trimesh gives their nodes random names
+    found = [mesh_of(gate("a.gltf", json.dumps(tree).encode(), scratch=tmp_path)) for _ in range(8)]
+    assert len(found[0].faces_F3) == 6
+    assert len({(m.vertices_V3.tobytes(), m.faces_F3.tobytes()) for m in found}) == 1
+
+
+def test_the_library_gets_checked_bytes_and_no_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[bytes, Any]] = []
+    load = trimesh.load
+
+    def spy(file: io.BytesIO, **options: Any) -> Any:
+        calls.append((file.getvalue(), options["resolver"]))
+        return load(file, **options)
+
+    monkeypatch.setattr(trimesh, "load", spy)
+    data = textured(None, uri="t.png", material={"extras": {"x": "../../etc/passwd"}})
+    gate("a.gltf", data, scratch=tmp_path, others={"t.png": image()})
+    gate("a.ply", ply().replace(b"comment test", b"comment TextureFile t.png"), scratch=tmp_path)
+    (tree, served), (text, nothing) = calls
+    assert set(served) == {"b0", "b1"}
+    assert not nothing
+    assert not {"images", "textures", "extras", "cameras"} & set(json.loads(tree))
+    assert b"t.png" not in tree + text
 
 
 # --- hostile ------------------------------------------------------------------------------------
@@ -383,7 +488,7 @@ HOSTILE = {
     "STL: ASCII cut within a facet": ("a.stl", ASCII_STL[:-40], "cut short"),
     "STL: ASCII without an end": ("a.stl", ASCII_STL.replace(b"endsolid a", b""), "cut short"),
     "STL: ASCII with nan": ("a.stl", ASCII_STL.replace(b"vertex 1", b"vertex nan"), "finite"),
-    "STL: ASCII with a word": ("a.stl", ASCII_STL.replace(b"vertex 1", b"vertex x"), "numbers"),
+    "STL: ASCII with a word": ("a.stl", ASCII_STL.replace(b"vertex 1", b"vertex x"), "could not"),
     "STL: binary nan": ("a.stl", stl(1).replace(b"\x00\x00\x80?", b"\xff" * 4), "finite"),
     "STL: says solid but is binary, and cut": ("a.stl", b"solid" + stl(2)[5:-3], "facet"),
     "STL: an OBJ": ("a.stl", SQUARE + b"f 1 2 3\n", "no STL"),
@@ -394,23 +499,23 @@ HOSTILE = {
     "PLY: 10^30 vertices claimed": ("a.ply", ply(vertices="1" + "0" * 30), "element vertex"),
     "PLY: -1 vertices": ("a.ply", ply(vertices="-1"), "element vertex -1"),
     "PLY: a list of -1 corners": (
-        "a.ply", ply(b"0 0 0\n" * 4 + b"-1\n3 0 1 2\n"), "length -1"),
+        "a.ply", ply(b"0 0 0\n" * 4 + b"-1\n3 0 1 2\n"), "face '-1'"),
     "PLY: a list of 4·10^9 corners": (
-        "a.ply", ply(b"0 0 0\n" * 4 + b"4000000000 0 1 2\n"), "length 4e\\+09"),
+        "a.ply", ply(b"0 0 0\n" * 4 + b"4000000000 0 1 2\n", faces="1"), "face '4000000000"),
     "PLY: binary list of 4·10^9": (
         "a.ply", ply(bytes(48) + b"\xff" * 4 + bytes(12), faces="1", form="binary_little_endian",
-                     listed="property list uint int vertex_indices"), "length 4.29497e\\+09"),
+                     listed="property list uint int vertex_indices"), "cut short"),
     "PLY: binary list of -1": (
         "a.ply", ply(bytes(48) + b"\xff" + bytes(12), faces="1", form="binary_little_endian",
-                     listed="property list char int vertex_indices"), "length -1"),
+                     listed="property list char int vertex_indices"), "cut short"),
     "PLY: a list counted in floats": (
         "a.ply", ply(listed="property list float int vertex_indices"), "float type"),
     "PLY: an index too large": (
         "a.ply", ply(b"0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 4\n3 0 1 2\n"), "vertex 4"),
     "PLY: an index of -1": (
-        "a.ply", ply(b"0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 -1\n3 0 1 2\n"), "vertex -1"),
+        "a.ply", ply(b"0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 -1\n3 0 1 2\n"), "face '3 0 1 -1'"),
     "PLY: an index of 1.5": (
-        "a.ply", ply(b"0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 1.5\n3 0 1 2\n"), "whole"),
+        "a.ply", ply(b"0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 1.5\n3 0 1 2\n"), "face '3 0 1 1.5'"),
     "PLY: nan": ("a.ply", ply(b"nan 0 0\n" * 4 + b"3 0 1 2\n3 1 2 3\n"), "finite"),
     "PLY: all points equal": ("a.ply", ply(b"1 1 1\n" * 4 + b"3 0 1 2\n3 1 2 3\n"), "area"),
     "PLY: no body": ("a.ply", ply(b""), "cut short"),
@@ -419,20 +524,30 @@ HOSTILE = {
     "PLY: no end of the header": ("a.ply", ply().replace(b"end_header", b""), "end_header"),
     "PLY: an unknown format": ("a.ply", ply(form="binary_middle_endian"), "format"),
     "PLY: an unknown type": ("a.ply", ply(extra="property quad w\n"), "quad"),
-    "PLY: a property twice": ("a.ply", ply(extra="property float x\n"), "twice"),
+    "PLY: a property twice": ("a.ply", ply(extra="property float x\n"), "property float x"),
     "PLY: an element twice": (
         "a.ply", ply(extra="element vertex 4\nproperty float x\n"), "twice"),
     "PLY: no x": ("a.ply", ply().replace(b"float x", b"float w"), "no x"),
-    "PLY: words in the body": ("a.ply", ply(b"0 0 zero\n"), "numbers"),
+    "PLY: colours of 16 bits": (
+        "a.ply", ply(extra="property ushort red\n"), "property ushort red"),
+    "PLY: two lists in a face": (
+        "a.ply", ply(listed="property list uchar int vertex_indices\nproperty list uchar float "
+                            "texcoord"), "texcoord' is not read"),
+    "PLY: a list among the vertices": (
+        "a.ply", ply(extra="property list uchar int x9\n"), "in the faces only"),
+    "PLY: faces before the vertices": (
+        "a.ply", ply().replace(b"element vertex", b"element v").replace(
+            b"element face", b"element vertex"), "vertex"),
+    "PLY: words in the body": ("a.ply", ply(b"0 0 zero\n" * 4 + b"3 0 1 2\n" * 2), "could not"),
     "PLY: a polygon of 10,001 corners": (
         "a.ply", ply(b"0 0 0\n" * 4 + b"10001" + b" 0" * 10001, faces="1"), "10001 corners"),
     "PLY: no bytes": ("a.ply", b"", "end_header"),
     "OFF: 10^9 vertices claimed": ("a.off", OFF.replace(b"4 2", b"1000000000 2"), "claims"),
     "OFF: 10^7 vertices claimed": ("a.off", OFF.replace(b"4 2", b"10000000 2"), "cut short"),
-    "OFF: -1 faces": ("a.off", OFF.replace(b"4 2", b"4 -1"), "claims -1"),
+    "OFF: -1 faces": ("a.off", OFF.replace(b"4 2", b"4 -1"), "whole"),
     "OFF: half a vertex": ("a.off", OFF.replace(b"4 2", b"4.5 2"), "whole"),
     "OFF: cut short": ("a.off", OFF[:30], "cut short"),
-    "OFF: an index too large": ("a.off", OFF.replace(b"0 1 2 3", b"0 1 2 9"), "vertex 9"),
+    "OFF: an index too large": ("a.off", OFF.replace(b"0 1 2 3", b"0 1 2 9"), "face index outside"),
     "OFF: more corners than numbers": ("a.off", OFF.replace(b"3 0 1 2\n", b"7 0 1 2\n"), "corner"),
     "OFF: a corner count of -1": ("a.off", OFF.replace(b"3 0 1 2\n", b"-1 0 1 2\n"), "corner"),
     "OFF: nan": ("a.off", OFF.replace(b"1 1 0", b"nan 1 0"), "finite"),
@@ -452,12 +567,12 @@ HOSTILE = {
     "glTF: 10^6 nested lists": ("a.gltf", b'{"a":' + b"[" * 10**6, "JSON|RecursionError"),
     "glTF: version 1": ("a.gltf", gltf(asset={"version": "1.0"}), "version 1.0"),
     "glTF: Draco": (
-        "a.gltf", gltf(extensionsRequired=["KHR_draco_mesh_compression"]), "needs KHR_draco"),
+        "a.gltf", gltf(extensionsRequired=["KHR_draco_mesh_compression"]), "KHR_draco_mesh"),
     "glTF: meshopt": (
-        "a.gltf", gltf(extensionsRequired=["EXT_meshopt_compression"]), "needs EXT_meshopt"),
+        "a.gltf", gltf(extensionsRequired=["EXT_meshopt_compression"]), "EXT_meshopt"),
     "glTF: an accessor of 4·10^8 without data": (
         "a.gltf", changed("accessors", 0, to={"componentType": 5126, "count": BIG, "type": "VEC3"}),
-        "claims 400000000|no data"),
+        "claims 400000000 "),
     "glTF: an accessor of 10^7 without data": (
         "a.gltf", changed("accessors", 0, to={"componentType": 5126, "count": 10**7,
                                               "type": "VEC3"}), "no data"),
@@ -477,33 +592,33 @@ HOSTILE = {
     "glTF: a count of true": ("a.gltf", changed("accessors", 0, "count", to=True), "whole number"),
     "glTF: a sparse accessor of 10^7 on nothing": (
         "a.gltf", changed("accessors", 0, to={"componentType": 5126, "count": 10**7, "type": "VEC3",
-                                              "sparse": {}}), "without data"),
+                                              "sparse": {}}), "sparse or has no data"),
     "glTF: a sparse index out of range": (
         "a.gltf", changed("accessors", 0, "sparse", to={
             "count": 1, "indices": {"bufferView": 1, "byteOffset": 4, "componentType": 5121},
             "values": {"bufferView": 0}}) .replace(b'"count": 3, "type": "VEC3"',
                                                    b'"count": 2, "type": "VEC3"'),
-        "sparse index"),
+        "is sparse"),
     "glTF: positions of two numbers": (
         "a.gltf", changed("accessors", 0, "type", to="VEC2"), "not expected"),
     "glTF: float indices": (
         "a.gltf", changed("accessors", 1, to={"bufferView": 0, "componentType": 5126, "count": 3,
-                                              "type": "SCALAR"}), "indices have a type"),
+                                              "type": "SCALAR"}), "indices is SCALAR of <f4"),
     "glTF: index -1 of a list": ("a.gltf", changed("nodes", 0, "mesh", to=-1), "meshes\\[-1\\]"),
     "glTF: a missing mesh": ("a.gltf", changed("nodes", 0, "mesh", to=7), "meshes\\[7\\]"),
     "glTF: an index beyond the vertices": (
         "a.gltf", changed("accessors", 1, "byteOffset", to=0).replace(b'"count": 3, "type": "VEC3"',
-                                                     b'"count": 2, "type": "VEC3"'), "index is 2"),
+                                                     b'"count": 2, "type": "VEC3"'), "vertex 2"),
     "glTF: a node below itself": ("a.gltf", chain(3, 0), "reached twice"),
     "glTF: 100,000 nodes deep": ("a.gltf", chain(100_000, -1), "levels"),
     "glTF: a node with two parents": (
         "a.gltf", gltf(nodes=[{"children": [1, 1]}, {"mesh": 0}]), "reached twice"),
-    "glTF: a matrix of words": ("a.gltf", changed("nodes", 0, "matrix", to=["a"] * 16), "finite"),
+    "glTF: a matrix of words": ("a.gltf", changed("nodes", 0, "matrix", to=["a"] * 16), "not read"),
     "glTF: a matrix of 10^300": (
         "a.gltf", changed("nodes", 0, "matrix", to=[1e300] * 16), "coordinates"),
     "glTF: a scale of 0": ("a.gltf", changed("nodes", 0, "scale", to=[0, 0, 0]), "area"),
     "glTF: no mesh in the scene": ("a.gltf", gltf(scenes=[{"nodes": []}]), "no triangles"),
-    "glTF: children that are no list": ("a.gltf", changed("nodes", 0, "children", to=5), "no list"),
+    "glTF: children that are no list": ("a.gltf", changed("nodes", 0, "children", to=5), "form of"),
     "glTF: a list as a mesh": ("a.gltf", changed("nodes", 0, "mesh", to=[0]), "meshes"),
     "glTF: bad base64": ("a.gltf", view_to("data:;base64,$$$"), "base64"),
     "glTF: a data URI without base64": ("a.gltf", view_to("data:text/plain,abc"), "base64"),
@@ -521,7 +636,6 @@ HOSTILE = {
 @pytest.mark.parametrize("case", HOSTILE)
 def test_refuses(case: str, tmp_path: Path) -> None:
     name, data, message = HOSTILE[case]
-    start = time.monotonic()
     tracemalloc.start()
     try:
         with pytest.raises(AssetError, match=f"(?s){name}.*({message})") as info:
@@ -532,7 +646,6 @@ def test_refuses(case: str, tmp_path: Path) -> None:
     assert len(str(info.value)) < 500
     assert str(info.value).isprintable()
     assert peak < 64e6
-    assert time.monotonic() - start < 5
     assert not list(tmp_path.iterdir())
 
 

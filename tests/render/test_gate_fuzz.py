@@ -1,7 +1,7 @@
 """The gate under mutated files.
 
 Claim: whatever bytes a mesh file holds, the gate hands out a mesh or raises an AssetError; nothing
-else comes out, no warning either, and it takes no long time. Seeded, so a failure comes back.
+else comes out, no warning either. Seeded, so a failure comes back.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import struct
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +38,10 @@ _MTL = b"newmtl a\nKd 1 0.5 0\nd 0.5\nNs 10\nillum 2\nmap_Kd -s 1 1 1 -o 0 t.png
 _BODY = struct.pack("<9f3H", 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 2)
 _TREE = gltf_tree(buffers=[{"byteLength": len(_BODY)}], materials=[{"alphaMode": "MASK"}])
 _TREE["meshes"][0]["primitives"][0]["material"] = 0
+_COLOR = "property uchar red\nproperty uchar green\nproperty uchar blue\n"
+_COLORED = ply(
+    b"0 0 0 9 9 9\n1 0 0 9 9 9\n1 1 0 9 0 9\n0 1 0 9 9 0\n3 0 1 2\n4 0 1 2 3\n", extra=_COLOR
+)
 SEEDS = {
     "a.obj": _OBJ,
     "a.mtl": _MTL,
@@ -47,9 +50,11 @@ SEEDS = {
     "a.gltf": gltf(),
     "a.ply": ply(),
     "b.ply": binary_ply(),
+    "c.ply": _COLORED,
     "a.stl": stl(2),
     "b.stl": ASCII_STL,
     "a.off": OFF,
+    "b.off": b"COFF\n3 1 0\n0 0 0 255 0 0 255\n1 0 0 0 255 0 255\n0 1 0 0 0 255 255\n3 0 1 2\n",
 }
 EXAMPLES = int(os.environ.get("THREEDIE_FUZZ_EXAMPLES", "200"))
 _MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # fsync is quick there
@@ -80,19 +85,22 @@ def mutated(draw: st.DrawFn, data: bytes) -> bytes:
     return data
 
 
-def survives(name: str, data: bytes) -> None:
-    files = {"a.obj": _OBJ, "a.mtl": _MTL, "t.png": image(), name: data}
-    main = name if name not in ("a.mtl", "t.png") else "a.obj"
-    start = time.monotonic()
+def refusal(main: str, files: dict[str, bytes]) -> str:
+    """What the gate says against the files; empty if it lets them through."""
     with tempfile.TemporaryDirectory(dir=_MEMORY) as folder:
         try:
             gate(main, files.pop(main), scratch=Path(folder), others=files)
-            message = ""
         except AssetError as err:
-            message = str(err)
+            return str(err)
+    return ""
+
+
+def survives(name: str, data: bytes) -> None:
+    files = {"a.obj": _OBJ, "a.mtl": _MTL, "t.png": image(), name: data}
+    main = name if name not in ("a.mtl", "t.png") else "a.obj"
+    message = refusal(main, files)
     assert message.isprintable()
     assert "Error:" not in message, "an exception that was not foreseen"
-    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("name", SEEDS)

@@ -1,32 +1,23 @@
-"""PLY, ASCII and binary: polygons with optional colours per vertex or per face.
+"""PLY, ASCII and binary: header and rows are checked, polygons become triangles, trimesh reads it.
 
-Never Blender's own PLY reader, which crashes on damaged headers. Colours are sRGB: whole numbers
-of 8 or 16 bits, or fractions. Textures of PLY files are left out, with a note.
+trimesh 5.2 refuses or misreads binary polygons of mixed sizes and loses which colour belongs to
+which face when it cuts quads: hence the triangles. Textures are left out, with a note. Never
+Blender's own PLY reader, which crashes on damaged headers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
+from threedie.render.by_trimesh import load, untextured
 from threedie.render.limits import Limits
-from threedie.render.mesh import Material, TriangleMesh
+from threedie.render.mesh import TriangleMesh
 from threedie.render.object_files import show
-from threedie.render.ply_elements import HEADER_BYTES, Element, Table, read_header, read_tables
-from threedie.render.triangles import (
-    BadMesh,
-    Floats,
-    Ints,
-    Part,
-    cap,
-    color_materials,
-    fan,
-    join,
-    srgb_to_linear,
-    whole,
-)
-
-_INDICES = ("vertex_indices", "vertex_index")
-_WHITE = {"u1": 255.0, "i1": 127.0, "u2": 65535.0, "i2": 32767.0, "f4": 1.0, "f8": 1.0}
+from threedie.render.ply_header import Element, read_header
+from threedie.render.triangles import BadMesh, cap, fan
 
 
 def read_ply(data: bytes, limits: Limits) -> tuple[TriangleMesh, tuple[str, ...]]:
@@ -38,54 +29,94 @@ def read_ply(data: bytes, limits: Limits) -> tuple[TriangleMesh, tuple[str, ...]
     Raises:
         BadMesh: a wrong header, a body that is too short, or wrong numbers.
     """
-    order, elements, body = read_header(data)
+    text, form, elements, body = read_header(data, limits)
+    rows = _text_rows if form == "ascii" else _binary_rows
+    clean = b"".join(rows(body, elements, limits))  # this also counts the triangles
+    lines = "".join(element.text() for element in elements)
+    head = f"ply\nformat {form} 1.0\n{lines}end_header\n"
+    mesh, notes = untextured(load(head.encode() + clean, "ply"), limits)
+    return mesh, ("the PLY's texture left out", *notes) if "TextureFile" in text else notes
+
+
+def _text_rows(body: bytes, elements: list[Element], limits: Limits) -> Iterator[bytes]:
+    """Lines of the elements; the last one's, the faces, as triangles."""
+    text = body.decode("latin-1").encode("ascii", "replace")
+    lines = [line.split() for line in text.splitlines() if line.strip()]
     for element in elements:
-        cap(element.count, max(limits.vertices, limits.faces), f"rows of {show(element.name)}")
-    tables = read_tables(order, elements, body)
-    kinds = {element.name: element for element in elements}
-    if "vertex" not in tables or "face" not in tables:
-        raise BadMesh("it has no vertices or no faces; expected the elements vertex and face")
-    faces_F3, polygon_F = fan(*_polygons(tables["face"]), limits)
-    cap(len(faces_F3), limits.faces, "triangles")
-    color_V3 = _colors(tables["vertex"], kinds["vertex"])
-    face_color_P3 = None if color_V3 is not None else _colors(tables["face"], kinds["face"])
-    materials: tuple[Material, ...] = (Material(name="m0"),)
-    material_F, note = np.zeros(len(faces_F3), np.int64), None
-    if face_color_P3 is not None:
-        materials, material_F, note = color_materials(face_color_P3[polygon_F])
-    part = Part(
-        vertices_V3=np.stack([_column(tables["vertex"], axis) for axis in "xyz"], axis=1),
-        faces_F3=faces_F3,
-        material_F=material_F,
-        color_V3=None if color_V3 is None else srgb_to_linear(color_V3),
+        rows, lines = lines[: element.count], lines[element.count :]
+        if len(rows) < element.count:
+            raise _cut_short(element)
+        if element is elements[-1]:
+            rows = [row for words in rows for row in _text_triangles(words, element, limits)]
+            element.count = len(rows)
+            cap(element.count, limits.faces, "triangles")
+        elif any(len(words) != len(element.kinds) for words in rows):
+            raise BadMesh(f"a {show(element.name)} has more or fewer values than the header says")
+        yield b"".join(b" ".join(words) + b"\n" for words in rows)
+
+
+def _text_triangles(words: list[bytes], face: Element, limits: Limits) -> list[list[bytes]]:
+    at = face.list_at
+    size = int(words[at]) if len(words) > at and words[at].isdigit() and len(words[at]) < 10 else -1
+    corners, behind = words[at + 1 : at + 1 + size], words[at + 1 + size :]
+    if size < 0 or len(behind) != len(face.kinds) - at - 1 or not all(map(bytes.isdigit, corners)):
+        raise BadMesh(
+            f"the face {show(b' '.join(words))!r} does not have the values that its header and "
+            "its number of corners ask for"
+        )
+    return [[*words[:at], b"3", *abc, *behind] for abc in fan(corners, limits)]
+
+
+def _binary_rows(body: bytes, elements: list[Element], limits: Limits) -> Iterator[bytes]:
+    """Bytes of the elements; the last one's, the faces, as triangles."""
+    *others, face = elements
+    start = at = 0
+    for element in others:
+        at += element.count * sum(np.dtype(kind).itemsize for kind in element.kinds)
+        if at > len(body):
+            raise _cut_short(element)
+        yield body[start:at]
+        start = at
+    fields: list[Any] = [(f"value{i}", kind) for i, kind in enumerate(face.kinds)]
+    fields[face.list_at] = ("corners", face.kinds[face.list_at], (3,))
+    fields.insert(face.list_at, ("size", face.size_kind))
+    size = face.count * np.dtype(fields).itemsize
+    rows = body[at : at + size]
+    if not rows or len(rows) < size or np.any(np.frombuffer(rows, fields)["size"] != 3):
+        rows = _binary_triangles(body[at:], face, limits)
+    yield rows
+
+
+def _binary_triangles(body: bytes, face: Element, limits: Limits) -> bytes:
+    """Row by row, because polygons of mixed sizes make rows of mixed lengths."""
+    width = [np.dtype(kind).itemsize for kind in face.kinds]
+    before, item, behind = (
+        sum(width[: face.list_at]),
+        width[face.list_at],
+        sum(width[face.list_at + 1 :]),
     )
-    texture = "the PLY's texture left out" if b"TextureFile" in data[:HEADER_BYTES] else None
-    return join([part], materials, limits), tuple(n for n in (texture, note) if n)
+    size_kind = np.dtype(face.size_kind)
+    three, triangles, start = np.array(3, size_kind).tobytes(), list[bytes](), 0
+    for _ in range(face.count):
+        first = start + before + size_kind.itemsize
+        size = int(np.frombuffer(body[start + before : first].ljust(8, b"\0"), size_kind)[0])
+        end = first + size * item
+        if size < 0 or end + behind > len(body):
+            raise _cut_short(face)
+        corners = [body[i : i + item] for i in range(first, end, item)]
+        head, tail = body[start : start + before] + three, body[end : end + behind]
+        triangles += [head + a + b + c + tail for a, b, c in fan(corners, limits)]
+        start = end + behind
+    face.count = len(triangles)
+    cap(face.count, limits.faces, "triangles")
+    return b"".join(triangles)
 
 
-def _polygons(faces: Table) -> tuple[Ints, Ints]:
-    for name in _INDICES:
-        if name in faces.lists:
-            sizes, corners = faces.lists[name]
-            return sizes, whole(corners)
-    raise BadMesh(f"its faces have no list {' or '.join(_INDICES)}")
-
-
-def _column(vertices: Table, name: str) -> Floats:
-    if name not in vertices.singles:
-        raise BadMesh(f"its vertices have no {name}")
-    return vertices.singles[name]
-
-
-def _colors(table: Table, element: Element) -> Floats | None:
-    """(rows, 3) sRGB in 0..1."""
-    names = ("red", "green", "blue")
-    if not all(name in table.singles for name in names):
-        return None
-    kinds = {p.name: p.kind for p in element.properties}
-    columns = [table.singles[name] / _WHITE.get(kinds[name], 255.0) for name in names]
-    srgb: Floats = np.stack(columns, axis=1)
-    return srgb
+def _cut_short(element: Element) -> BadMesh:
+    return BadMesh(
+        f"it claims {element.count} rows of {show(element.name)}, more than it holds, or one of "
+        "them has an impossible length; the file is damaged or cut short"
+    )
 
 
 __all__ = ["read_ply"]

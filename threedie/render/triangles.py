@@ -1,10 +1,11 @@
-"""What the readers of PLY, STL, OFF and glTF share: numbers from text, polygons, joining, checks.
+"""What the readers of PLY, STL, OFF and glTF share: polygons, colours, joining, final checks.
 
-Shape suffixes: V = vertices, F = triangles, P = polygons, C = their corners one after the other.
+Shape suffixes: V = vertices, F = triangles.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +17,6 @@ from threedie.render.limits import Limits
 from threedie.render.mesh import Material, TriangleMesh
 
 MOST_FACE_COLORS = 256
-_PIECE_BYTES = 1 << 20
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -37,54 +37,11 @@ class Part:
     """Linear RGB."""
 
 
-def numbers(text: bytes) -> Floats:
-    """All numbers in a text, separated by white space."""
-    pieces, start = [np.zeros(0)], 0
-    while start < len(text):
-        end = min(start + _PIECE_BYTES, len(text))
-        while end < len(text) and text[end] > 32:
-            end += 1
-        pieces.append(_piece(text[start:end]))
-        start = end
-    return np.concatenate(pieces)
-
-
-def _piece(text: bytes) -> Floats:
-    try:
-        if b"_" in text:  # Python reads 1_000, nobody else does
-            raise ValueError
-        return np.array(list(map(float, text.split())), dtype=np.float64)
-    except ValueError:
-        raise BadMesh("expected numbers, found other text among them") from None
-
-
-def whole(values: Floats) -> Ints:
-    """Numbers that must be whole, such as indices."""
-    if not np.all(np.isfinite(values)) or np.any(values != np.floor(values)):
-        raise BadMesh("expected whole numbers as counts and indices")
-    if np.any(np.abs(values) > 2**53):
-        raise BadMesh("expected counts and indices below 2^53")
-    return values.astype(np.int64)
-
-
-def fan(sizes_P: Ints, corners_C: Ints, limits: Limits) -> tuple[Ints, Ints]:
-    """Cut polygons into triangles around their first corner.
-
-    Returns:
-        (F, 3) indices, and (F,) the polygon that each triangle comes from. Polygons with fewer
-        than three corners give none.
-    """
-    if len(sizes_P) and sizes_P.max() > limits.corners_per_face:
-        raise BadMesh(f"a face has {sizes_P.max()} corners; expected {limits.corners_per_face}")
-    starts_P = np.cumsum(sizes_P) - sizes_P
-    polygon_C = np.repeat(np.arange(len(sizes_P)), sizes_P)
-    rank_C = np.arange(len(corners_C)) - starts_P[polygon_C]
-    middle = np.flatnonzero((rank_C >= 1) & (rank_C < sizes_P[polygon_C] - 1))
-    polygon_F = polygon_C[middle]
-    faces_F3 = np.stack(
-        [corners_C[starts_P[polygon_F]], corners_C[middle], corners_C[middle + 1]], axis=1
-    )
-    return faces_F3, polygon_F
+def fan(corners: Sequence[bytes], limits: Limits) -> list[tuple[bytes, bytes, bytes]]:
+    """Cut a polygon into triangles around its first corner; none of less than three corners."""
+    if len(corners) > limits.corners_per_face:
+        raise BadMesh(f"a face has {len(corners)} corners; expected {limits.corners_per_face}")
+    return [(corners[0], b, c) for b, c in itertools.pairwise(corners[1:])]
 
 
 def srgb_to_linear(srgb: Floats) -> Floats:
@@ -231,8 +188,6 @@ __all__ = [
     "fan",
     "join",
     "linear_to_srgb",
-    "numbers",
     "one_file_error",
     "srgb_to_linear",
-    "whole",
 ]
