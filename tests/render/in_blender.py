@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,15 @@ def _hue(pixels: NDArray[np.uint8]) -> float:
     return colorsys.rgb_to_hsv(red, green, blue)[0]
 
 
+def vertex_colors() -> Any:
+    """Mean colour of the middle of a box whose vertices are red, then green."""
+    view, one, found = stage(64), boxes(([0.0] * 3, [0.4] * 3, 0)), []
+    for color in ([0.8, 0.0, 0.0], [0.0, 0.8, 0.0]):
+        view.load(replace(one, color_V3=np.tile(color, (8, 1))))
+        found.append(view.render(latents())[24:40, 24:40].reshape(-1, 3).mean(axis=0).tolist())
+    return found
+
+
 def repeats() -> Any:
     """Is a view the same after other objects, and what is left when all are gone."""
     view = stage(32)
@@ -137,6 +147,7 @@ ANSWERS: dict[str, Callable[[], Any]] = {
     "frames": frames,
     "colors": colors,
     "repeats": repeats,
+    "vertex_colors": vertex_colors,
 }
 
 if __name__ == "__main__":

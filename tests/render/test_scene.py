@@ -3,8 +3,8 @@
 Claims: a rotation (rx, ry, rz) moves a marked point to the pixel that SciPy's extrinsic xyz
 rotation and a pinhole camera predict, and a translation is applied before it; the bounding box is
 centred and not scaled; +Y up becomes +Z up the same way for OBJ files and for arrays; the floor has
-the asked hue; the spot light comes from its side; the same view is the same bytes again; meshes
-that are taken off the stage leave nothing behind.
+the asked hue; the spot light comes from its side; vertex colours are seen; the same view is the
+same bytes again; meshes that are taken off the stage leave nothing behind.
 """
 
 from __future__ import annotations
@@ -77,6 +77,12 @@ def test_floor_hue_and_light_direction_are_what_was_asked(tmp_path: Path) -> Non
     # the origin falls on the floor beyond it, on the right.
     assert found["sides"][0] < -2
     assert found["sides"][1] > 2
+
+
+def test_vertex_colours_are_seen(tmp_path: Path) -> None:
+    red, green = in_blender("vertex_colors", tmp_path)
+    assert red[0] > 2 * max(red[1:])
+    assert green[1] > 2 * max(green[0], green[2])
 
 
 def test_the_same_view_is_the_same_bytes_and_objects_leave_nothing(tmp_path: Path) -> None:

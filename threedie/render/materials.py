@@ -10,6 +10,8 @@ from typing import Any
 
 from threedie.render.mesh import Material
 
+VERTEX_COLOR = "vertex_color"  # Cycles has a meaning of its own for "color"
+
 
 def mend_imported_material(material: Any) -> None:
     """Make a material of Blender 4's OBJ importer what the legacy importer and BlenderProc made."""
@@ -56,7 +58,7 @@ def fill_material(target: Any, material: Material, image: Any, *, vertex_color: 
         target: Blender's material.
         material: its values.
         image: Blender's image of the base colour, or None.
-        vertex_color: take the base colour from the mesh's attribute "color" instead.
+        vertex_color: take the base colour from the mesh's attribute VERTEX_COLOR instead.
     """
     tree, shader = target.node_tree, principled(target)
     shader.inputs["Base Color"].default_value = (*material.base_color, 1.0)
@@ -70,7 +72,7 @@ def fill_material(target: Any, material: Material, image: Any, *, vertex_color: 
         tree.links.new(texture.outputs["Alpha"], shader.inputs["Alpha"])
     elif vertex_color:
         attribute = tree.nodes.new("ShaderNodeAttribute")
-        attribute.attribute_name = "color"
+        attribute.attribute_name = VERTEX_COLOR
         tree.links.new(attribute.outputs["Color"], shader.inputs["Base Color"])
 
 

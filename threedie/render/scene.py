@@ -23,7 +23,7 @@ from PIL import Image
 from threedie.errors import AssetError, ConfigError, MissingExtra, RenderError
 from threedie.manifests.latents import Latents
 from threedie.manifests.recipes import Quality, Recipe
-from threedie.render.materials import fill_material, mend_imported_material
+from threedie.render.materials import VERTEX_COLOR, fill_material, mend_imported_material
 from threedie.render.mesh import Mesh, ObjFile, TriangleMesh
 
 try:
@@ -338,7 +338,7 @@ def _build_mesh(source: TriangleMesh) -> Any:
         layer.uv.foreach_set("vector", source.uv_F32.astype(np.float32).ravel())
     if source.color_V3 is not None:
         rgba = np.column_stack([source.color_V3, np.ones(len(source.color_V3))])
-        colors = mesh.color_attributes.new("color", "FLOAT_COLOR", "POINT")
+        colors = mesh.color_attributes.new(VERTEX_COLOR, "FLOAT_COLOR", "POINT")
         colors.data.foreach_set("color", rgba.astype(np.float32).ravel())
     for material in source.materials:
         target = bpy.data.materials.new(material.name)
