@@ -48,12 +48,12 @@ def pytest_terminal_summary(
         terminalreporter.write_line("no fault was tried: pip install 'threedie[render]'")
 
 
-@pytest.fixture
-def ram(tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def ram(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """An empty folder, in memory where there is a RAM disk: thousands of fsyncs cost nothing."""
     root = Path("/dev/shm")
     if not (root.is_dir() and os.access(root, os.W_OK)):
-        yield tmp_path
+        yield tmp_path_factory.mktemp("ram")
         return
     folder = Path(tempfile.mkdtemp(prefix="faults-", dir=root))
     try:
@@ -123,7 +123,7 @@ class Server:
         self._process.stdout.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(shim: Path, ram: Path) -> Iterator[Server]:
     """A fork server with disks in memory."""
     serving = Server(shim, ram)
@@ -133,7 +133,7 @@ def server(shim: Path, ram: Path) -> Iterator[Server]:
         serving.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def plain_server(ram: Path) -> Iterator[Server]:
     """A fork server without the shim: runs, but no faults."""
     serving = Server(None, ram)

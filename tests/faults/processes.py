@@ -55,6 +55,11 @@ def in_session(leader: int) -> list[int]:
     return alive
 
 
+def gone(leader: int) -> None:
+    """All processes of a session end by themselves, and soon."""
+    wait_for(lambda: in_session(leader) == [], "orphans to die", 30)
+
+
 def workers() -> list[int]:
     """The render workers among the children of this process."""
     found = []

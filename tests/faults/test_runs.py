@@ -54,12 +54,7 @@ def complete(out: Path, undisturbed: Path, *options: str) -> None:
     assert status == WITH_FAILURES, said
     assert oracle.tree_hash(out) == oracle.tree_hash(undisturbed)
     assert oracle.leftovers(out) == []
-    gone(run.pid)
-
-
-def gone(leader: int) -> None:
-    """All processes of a session end by themselves, and soon."""
-    processes.wait_for(lambda: processes.in_session(leader) == [], "orphans to die", 20)
+    processes.gone(run.pid)
 
 
 def working(out: Path) -> bool:
@@ -87,7 +82,7 @@ def test_killed_runs_cost_nothing(
             kills += 1
             (os.killpg if whole_session else os.kill)(run.pid, signal.SIGKILL)
             run.communicate()
-            gone(run.pid)
+            processes.gone(run.pid)
             assert oracle.content(out) in (None, oracle.content(undisturbed))
         else:
             longest = 0.9 * (time.monotonic() - begun)
@@ -107,7 +102,7 @@ def test_the_workers_die_with_the_run(tmp_path: Path) -> None:
     assert len(processes.in_session(run.pid)) > 2
     run.kill()
     run.communicate()
-    gone(run.pid)
+    processes.gone(run.pid)
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "Ctrl-C twice", "Ctrl-C at the start", "SIGTERM"])
@@ -131,7 +126,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, undisturbed: Path,
     # The second one may meet the end of Python itself.
     assert status == 1 or (how == "Ctrl-C twice" and status == -signal.SIGINT), said
     assert "Traceback" not in said
-    gone(run.pid)
+    processes.gone(run.pid)
     assert not (out / "dataset.json").exists()
     complete(out, undisturbed, "--workers", "1")
     assert scratch_of(run.pid) == []

@@ -46,7 +46,7 @@ class Right:
     folder: Path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def right(server: Server) -> Right:
     disk = server.disk()
     assert server.run(disk).status == 0

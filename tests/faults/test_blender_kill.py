@@ -1,0 +1,62 @@
+"""The command line with real Blender, killed three times.
+
+Claim: `3die render`, killed with SIGKILL at random moments and started again, ends with the shards
+of a run that nobody disturbed, with another number of workers; nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults import oracle, processes
+from tests.faults.conftest import ROOT
+
+Note = Callable[[str], None]
+COMMAND = ["--classes", "chair,mug", "--limit", "4", "--views", "3", "--size", "32"]
+LIMIT_S = 240.0
+"""For what takes ten seconds."""
+
+
+def start(out: Path, workers: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "threedie", "render", *COMMAND, "--out", str(out)]
+    return subprocess.Popen(
+        [*command, "--workers", str(workers)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.bpy
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_killed_render_is_completed_with_the_same_bytes(tmp_path: Path, numbers: Note) -> None:
+    calm, storm, begun = tmp_path / "calm", tmp_path / "storm", time.monotonic()
+    assert start(calm, workers=2).wait(LIMIT_S) == 0
+    chance, duration = random.Random(3), time.monotonic() - begun
+    kills = 0
+    for workers in (1, 2, 1):
+        run = start(storm, workers)
+        try:
+            run.wait(chance.uniform(0.4, 0.9) * duration)
+        except subprocess.TimeoutExpired:
+            kills += 1
+            (os.killpg if kills % 2 else os.kill)(run.pid, signal.SIGKILL)
+            run.wait()
+        processes.gone(run.pid)
+        assert oracle.content(storm) in (None, oracle.content(calm))
+    assert start(storm, workers=1).wait(LIMIT_S) == 0
+    assert oracle.tars(storm) == oracle.tars(calm)
+    assert oracle.tree_hash(storm) == oracle.tree_hash(calm)
+    assert oracle.leftovers(storm) == []
+    assert kills > 0
+    numbers(f"Blender: {kills} runs killed, 0 wrong")
