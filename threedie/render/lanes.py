@@ -68,6 +68,7 @@ class Lane:
 
     def __init__(self, config: WorkerConfig, *, timeout_s: float, recycle_after: int) -> None:
         self._context = multiprocessing.get_context("spawn")
+        _name_semaphores()
         self._marker = self._context.Value("b", 0, lock=False)
         self._timeout_s, self._recycle_after = timeout_s, recycle_after
         self._scratch = make_scratch()
@@ -176,10 +177,19 @@ def _scratch_root() -> Path:
 
 def sweep_scratch() -> None:
     """Remove what killed runs left in the scratch root."""
-    for folder in _scratch_root().glob(f"{_SCRATCH}*-*"):
-        pid = folder.name[len(_SCRATCH) :].split("-")[0]
+    semaphores = Path("/dev/shm").glob(f"sem.{_SCRATCH}*-*")
+    for left in (*_scratch_root().glob(f"{_SCRATCH}*-*"), *semaphores):
+        pid = left.name.removeprefix("sem.")[len(_SCRATCH) :].split("-")[0]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
+def _name_semaphores() -> None:
+    """Give the pools' semaphores our name, so that those of a killed run can be told and swept."""
+    config: dict[str, str] = getattr(multiprocessing.current_process(), "_config", {})
+    config["semprefix"] = f"/{_SCRATCH}{os.getpid()}"
 
 
 @contextlib.contextmanager
