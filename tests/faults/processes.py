@@ -26,7 +26,13 @@ def start(out: Path, *options: str, env: dict[str, str] | None = None) -> subpro
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_interrupts,
     )
+
+
+def _heed_interrupts() -> None:
+    """A test run in the background of a shell hands an ignored Ctrl-C on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:

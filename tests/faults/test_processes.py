@@ -278,10 +278,14 @@ def test_an_interrupt_waits_until_it_does_no_harm(
         whole.append(task)
 
     monkeypatch.setattr(Lane, "submit", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        render(fake_cli.the_plan(), tmp_path / "out", workers=1)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            render(fake_cli.the_plan(), tmp_path / "out", workers=1)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert len(whole) == 1
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     monkeypatch.setattr(Lane, "submit", submit)
     render(fake_cli.the_plan(), tmp_path / "out")
     assert oracle.tree_hash(tmp_path / "out") == oracle.tree_hash(undisturbed)

@@ -62,8 +62,10 @@ def working(out: Path) -> bool:
     return any((out / ".render").glob("parts/*.part")) or any(out.glob("*.tar"))
 
 
-def scratch_of(pid: int) -> list[Path]:
-    return list(_scratch_root().glob(f"threedie-{pid}-*"))
+def left_in_memory(pid: int) -> list[Path]:
+    """Scratch folders and semaphores of a run."""
+    root = _scratch_root()
+    return [*root.glob(f"threedie-{pid}-*"), *root.glob(f"sem.threedie-{pid}-*")]
 
 
 @pytest.mark.parametrize("whole_session", [False, True])
@@ -91,7 +93,7 @@ def test_killed_runs_cost_nothing(
             out = tmp_path / f"out-{kills}"
         longest = min(longest + 0.2, 8.0)
     complete(out, undisturbed)
-    assert [scratch for pid in pids for scratch in scratch_of(pid)] == []
+    assert [left for pid in pids for left in left_in_memory(pid)] == []
     what = "with all its processes" if whole_session else "alone"
     numbers(f"runs: {kills} killed {what}, 0 wrong, 0 orphans, 0 leftovers")
 
@@ -129,7 +131,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, undisturbed: Path,
     processes.gone(run.pid)
     assert not (out / "dataset.json").exists()
     complete(out, undisturbed, "--workers", "1")
-    assert scratch_of(run.pid) == []
+    assert left_in_memory(run.pid) == []
 
 
 def test_a_second_run_in_the_folder_says_who_is_at_it(tmp_path: Path, undisturbed: Path) -> None:
