@@ -145,7 +145,7 @@ def memory() -> None:
 
 def _memory(plan: Plan) -> list[float]:
     from threedie.manifests.latents import Latents
-    from threedie.render.mesh import Material, TriangleMesh
+    from threedie.render.meshes.mesh import Material, TriangleMesh
 
     _start_worker(plan)
     stage: Any = worker._renderer

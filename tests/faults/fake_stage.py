@@ -28,10 +28,10 @@ from threedie.manifests.latents import Latents
 from threedie.manifests.recipes import Quality, Recipe
 from threedie.render import plan as planning
 from threedie.render import worker
-from threedie.render.gate import Fetched
-from threedie.render.mesh import Material, Mesh, ObjectRef, TriangleMesh
+from threedie.render.meshes.gate import Fetched
+from threedie.render.meshes.mesh import Material, Mesh, ObjectRef, TriangleMesh
+from threedie.render.meshes.textures import MissingTexture
 from threedie.render.plan import Maker, Plan, RenderOptions
-from threedie.render.textures import MissingTexture
 
 RENDERER = "tests.faults.fake_stage:FakeStage"
 CHAIR, MUG = "03001627", "03797390"

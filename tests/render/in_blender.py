@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from tests.render.poses import POSES
 from threedie.manifests.latents import Latents
 from threedie.manifests.recipes import QUALITIES, RECIPES
-from threedie.render.mesh import Material, ObjFile, TriangleMesh
+from threedie.render.meshes.mesh import Material, ObjFile, TriangleMesh
 from threedie.render.scene import Stage
 
 SCRATCH = Path(sys.argv[2])

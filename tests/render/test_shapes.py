@@ -25,7 +25,7 @@ from scipy.spatial import cKDTree
 
 from threedie.errors import ConfigError
 from threedie.manifests.classes import CLASSES
-from threedie.render.mesh import Material, TriangleMesh
+from threedie.render.meshes.mesh import Material, TriangleMesh
 from threedie.render.shapes import SHAPES, build_shape
 from threedie.render.shapes._parts import Part, box, prism, rod
 from threedie.render.shapes._shape import Shape

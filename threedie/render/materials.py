@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from threedie.render.mesh import Material
+from threedie.render.meshes.mesh import Material
 
 VERTEX_COLOR = "vertex_color"  # Cycles has a meaning of its own for "color"
 

@@ -20,9 +20,9 @@ from threedie.manifests.latents import Array
 from threedie.manifests.recipes import find_quality, find_recipe
 from threedie.manifests.splits import read_object_list, split_rule
 from threedie.render.given_latents import GivenLatents
-from threedie.render.mesh import ObjectRef
+from threedie.render.meshes.mesh import ObjectRef
+from threedie.render.meshes.sources import MeshSource, open_source
 from threedie.render.sampler import sample_object
-from threedie.render.sources import MeshSource, open_source
 
 ImageFormat = Literal["jpg", "png"]
 ChannelOrder = Literal["rgb", "bgr"]

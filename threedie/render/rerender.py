@@ -25,10 +25,10 @@ from threedie.errors import ConfigError, RenderError
 from threedie.manifests.dataset import Making
 from threedie.render.lanes import Lane, harmless_environment, make_scratch
 from threedie.render.machine import choose_hardware, probe_blender, timeout_for
-from threedie.render.mesh import ObjectRef
+from threedie.render.meshes.mesh import ObjectRef
+from threedie.render.meshes.sources import MeshSource, open_source
 from threedie.render.parts import read_part
 from threedie.render.plan import PlannedObject
-from threedie.render.sources import MeshSource, open_source
 from threedie.render.worker import Task, WorkerConfig
 
 NEAR_DB = 40.0

@@ -24,7 +24,7 @@ from threedie.errors import AssetError, ConfigError, MissingExtra, RenderError
 from threedie.manifests.latents import Latents
 from threedie.manifests.recipes import Quality, Recipe
 from threedie.render.materials import VERTEX_COLOR, fill_material, mend_imported_material
-from threedie.render.mesh import Mesh, ObjFile, TriangleMesh
+from threedie.render.meshes.mesh import Mesh, ObjFile, TriangleMesh
 
 try:
     import bpy

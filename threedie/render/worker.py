@@ -30,10 +30,10 @@ from threedie.errors import StorageError, ThreedieError
 from threedie.manifests.classes import class_name
 from threedie.manifests.dataset import Making
 from threedie.manifests.latents import Array, Latents
-from threedie.render.mesh import Mesh, ObjectRef
+from threedie.render.meshes.mesh import Mesh, ObjectRef
+from threedie.render.meshes.sources import MeshSource
 from threedie.render.parts import seal
 from threedie.render.plan import PlannedObject
-from threedie.render.sources import MeshSource
 from threedie.render.workspace import put_working_file
 
 BLENDER = "threedie.render.scene:Stage"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from threedie.errors import ConfigError
-from threedie.render.mesh import TriangleMesh
+from threedie.render.meshes.mesh import TriangleMesh
 from threedie.render.shapes._draw import Draw
 from threedie.render.shapes._shape import Shape
 from threedie.render.shapes.airplane import airplane

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from threedie.render.mesh import Material
+from threedie.render.meshes.mesh import Material
 from threedie.render.shapes._parts import Part, box, rod, smooth, tube
 from threedie.render.shapes._shape import Shape
 

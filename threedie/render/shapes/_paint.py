@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 
-from threedie.render.mesh import Material
+from threedie.render.meshes.mesh import Material
 from threedie.render.shapes._draw import Draw
 
 

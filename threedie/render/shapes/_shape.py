@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from threedie.render.mesh import Material, TriangleMesh
+from threedie.render.meshes.mesh import Material, TriangleMesh
 from threedie.render.shapes._parts import MIN_AREA, Floats, Part, areas
 
 DECIMALS = 6  # the last digits of sin and cos differ between machines, these do not

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threedie.render.mesh import Material
+from threedie.render.meshes.mesh import Material
 from threedie.render.shapes._draw import Draw
 from threedie.render.shapes._paint import colour, metal, paint, pale
 from threedie.render.shapes._parts import blocks, box, ovals, rod, smooth, tube

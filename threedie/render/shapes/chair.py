@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threedie.render.mesh import Material
+from threedie.render.meshes.mesh import Material
 from threedie.render.shapes import _furniture as furniture
 from threedie.render.shapes._draw import Draw
 from threedie.render.shapes._paint import fabric, metal, paint, wood

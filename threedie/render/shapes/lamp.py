@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threedie.render.mesh import Material
+from threedie.render.meshes.mesh import Material
 from threedie.render.shapes._draw import Draw
 from threedie.render.shapes._paint import colour, fabric, metal, paint, pale, tone
 from threedie.render.shapes._parts import Part, ball, box, lathe, ovals, rod, smooth, tube

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from threedie.render.mesh import Material
+from threedie.render.meshes.mesh import Material
 from threedie.render.shapes._draw import Draw
 from threedie.render.shapes._paint import dark, metal, paint, pale, wood
 from threedie.render.shapes._parts import Part, ball, blocks, box, rod

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threedie.errors import AssetError, ConfigError
-from threedie.render import layout
-from threedie.render.folder_source import check_name
-from threedie.render.gate import Fetched, pass_gate
-from threedie.render.mesh import ObjectRef
-from threedie.render.object_files import BLOCK_BYTES, MissingFile, show, too_large
-from threedie.render.textures import MissingTexture
+from threedie.render.meshes import layout
+from threedie.render.meshes.folder_source import check_name
+from threedie.render.meshes.gate import Fetched, pass_gate
+from threedie.render.meshes.mesh import ObjectRef
+from threedie.render.meshes.object_files import BLOCK_BYTES, MissingFile, show, too_large
+from threedie.render.meshes.textures import MissingTexture
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _BROKEN = (

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from threedie.render.limits import Limits
-from threedie.render.mesh import Material, TriangleMesh
-from threedie.render.object_files import show
-from threedie.render.triangles import (
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.mesh import Material, TriangleMesh
+from threedie.render.meshes.object_files import show
+from threedie.render.meshes.triangles import (
     BadMesh,
     Floats,
     Ints,

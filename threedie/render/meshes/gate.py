@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from threedie.errors import AssetError, ThreedieError
-from threedie.render.gate_obj import gate_obj
-from threedie.render.limits import DEFAULT_LIMITS, Limits
-from threedie.render.mesh import Mesh, ObjFile
-from threedie.render.object_files import HashedFiles, MissingFile, ObjectFiles, show
-from threedie.render.read_gltf import read_gltf
-from threedie.render.read_off import read_off
-from threedie.render.read_ply import read_ply
-from threedie.render.read_stl import read_stl
-from threedie.render.textures import MissingTexture
-from threedie.render.triangles import BadMesh, one_file_error
+from threedie.render.meshes.gate_obj import gate_obj
+from threedie.render.meshes.limits import DEFAULT_LIMITS, Limits
+from threedie.render.meshes.mesh import Mesh, ObjFile
+from threedie.render.meshes.object_files import HashedFiles, MissingFile, ObjectFiles, show
+from threedie.render.meshes.read_gltf import read_gltf
+from threedie.render.meshes.read_off import read_off
+from threedie.render.meshes.read_ply import read_ply
+from threedie.render.meshes.read_stl import read_stl
+from threedie.render.meshes.textures import MissingTexture
+from threedie.render.meshes.triangles import BadMesh, one_file_error
 
 _MOST_NOTES = 20  # they go into the record of every sample
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from threedie.render.gltf_buffers import KINDS, make_float
-from threedie.render.gltf_materials import base_texture
-from threedie.render.gltf_tree import Json, item, natural
-from threedie.render.limits import Limits
-from threedie.render.triangles import BadMesh, cap
+from threedie.render.meshes.gltf_buffers import KINDS, make_float
+from threedie.render.meshes.gltf_materials import base_texture
+from threedie.render.meshes.gltf_tree import Json, item, natural
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.triangles import BadMesh, cap
 
 _TRIANGLES, _STRIP = 4, 5
 _TYPES = {

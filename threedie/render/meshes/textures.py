@@ -16,8 +16,8 @@ from PIL import Image
 
 from threedie import files as disk
 from threedie.errors import AssetError
-from threedie.render.limits import Limits
-from threedie.render.object_files import HashedFiles, MissingFile, show
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.object_files import HashedFiles, MissingFile, show
 
 MissingTexture = Literal["grey", "fail"]
 """What a missing or unreadable texture does: a grey surface and a note, or an AssetError."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threedie.errors import AssetError, ConfigError
-from threedie.render import layout
-from threedie.render.gate import Fetched, pass_gate
-from threedie.render.mesh import ObjectRef
-from threedie.render.object_files import FolderFiles, show
-from threedie.render.textures import MissingTexture
+from threedie.render.meshes import layout
+from threedie.render.meshes.gate import Fetched, pass_gate
+from threedie.render.meshes.mesh import ObjectRef
+from threedie.render.meshes.object_files import FolderFiles, show
+from threedie.render.meshes.textures import MissingTexture
 
 
 @dataclass(frozen=True, slots=True)

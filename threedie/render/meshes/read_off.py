@@ -12,11 +12,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from threedie.render.by_trimesh import load, untextured
-from threedie.render.limits import Limits
-from threedie.render.mesh import TriangleMesh
-from threedie.render.object_files import show
-from threedie.render.triangles import BadMesh, Floats, cap, fan
+from threedie.render.meshes.by_trimesh import load, untextured
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.mesh import TriangleMesh
+from threedie.render.meshes.object_files import show
+from threedie.render.meshes.triangles import BadMesh, Floats, cap, fan
 
 _KEYWORD = re.compile(rb"\s*(ST)?(C)?(N)?OFF\b\s*|\s*OFF(?=\d)")
 _COMMENT = re.compile(rb"#[^\n]*")

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from threedie.render.gate import Fetched, pass_gate
-from threedie.render.limits import DEFAULT_LIMITS, Limits
-from threedie.render.object_files import BLOCK_BYTES, MissingFile, too_large
-from threedie.render.textures import MissingTexture
+from threedie.render.meshes.gate import Fetched, pass_gate
+from threedie.render.meshes.limits import DEFAULT_LIMITS, Limits
+from threedie.render.meshes.object_files import BLOCK_BYTES, MissingFile, too_large
+from threedie.render.meshes.textures import MissingTexture
 
 SQUARE = b"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
 """Four vertices of an OBJ."""

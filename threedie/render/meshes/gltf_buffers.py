@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from threedie.render.gltf_tree import Json, item, natural
-from threedie.render.limits import Limits
-from threedie.render.object_files import HashedFiles, local_name
-from threedie.render.triangles import BadMesh, cap
+from threedie.render.meshes.gltf_tree import Json, item, natural
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.object_files import HashedFiles, local_name
+from threedie.render.meshes.triangles import BadMesh, cap
 
 KINDS = {5120: "<i1", 5121: "<u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 """NumPy's names of glTF's component types."""

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from threedie.render.by_trimesh import Piece, load
-from threedie.render.gltf_buffers import check_accessors, read_buffers
-from threedie.render.gltf_materials import Materials, base_texture
-from threedie.render.gltf_meshes import check_meshes
-from threedie.render.gltf_tree import Json, count_meshes, numbers, parse
-from threedie.render.limits import Limits
-from threedie.render.mesh import Material, TriangleMesh
-from threedie.render.object_files import HashedFiles, show
-from threedie.render.textures import MissingTexture, Textures
-from threedie.render.triangles import BadMesh, Floats, Part, join
+from threedie.render.meshes.by_trimesh import Piece, load
+from threedie.render.meshes.gltf_buffers import check_accessors, read_buffers
+from threedie.render.meshes.gltf_materials import Materials, base_texture
+from threedie.render.meshes.gltf_meshes import check_meshes
+from threedie.render.meshes.gltf_tree import Json, count_meshes, numbers, parse
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.mesh import Material, TriangleMesh
+from threedie.render.meshes.object_files import HashedFiles, show
+from threedie.render.meshes.textures import MissingTexture, Textures
+from threedie.render.meshes.triangles import BadMesh, Floats, Part, join
 
 _KEPT = ("asset", "scene", "scenes", "nodes", "meshes", "materials", "accessors", "bufferViews",
          "buffers")  # fmt: skip

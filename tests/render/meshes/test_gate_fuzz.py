@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.render.hostile import (
+from tests.render.meshes.hostile import (
     ASCII_STL,
     OFF,
     SQUARE,

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.render.hostile import SQUARE, gate, obj_text
+from tests.render.meshes.hostile import SQUARE, gate, obj_text
 from threedie.errors import AssetError
-from threedie.render.limits import Limits
+from threedie.render.meshes.limits import Limits
 
 
 def lines(text: str, keyword: str) -> list[str]:

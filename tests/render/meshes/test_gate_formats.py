@@ -24,7 +24,7 @@ import trimesh
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.render.hostile import (
+from tests.render.meshes.hostile import (
     ASCII_STL,
     OFF,
     SQUARE,
@@ -40,10 +40,10 @@ from tests.render.hostile import (
     stl,
 )
 from threedie.errors import AssetError
-from threedie.render.gate import Fetched
-from threedie.render.limits import Limits
-from threedie.render.mesh import TriangleMesh
-from threedie.render.triangles import MOST_FACE_COLORS
+from threedie.render.meshes.gate import Fetched
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.mesh import TriangleMesh
+from threedie.render.meshes.triangles import MOST_FACE_COLORS
 
 RED, GREEN = (255, 0, 0, 255), (0, 128, 0, 255)
 GREEN_LINEAR = 0.21586050  # of sRGB 128/255, IEC 61966-2-1

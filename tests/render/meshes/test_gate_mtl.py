@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.render.hostile import SQUARE, MemoryFiles, gate, image, mtl_text, png_claiming
+from tests.render.meshes.hostile import SQUARE, MemoryFiles, gate, image, mtl_text, png_claiming
 from threedie.errors import AssetError
-from threedie.render.gate import pass_gate
-from threedie.render.limits import DEFAULT_LIMITS, Limits
-from threedie.render.textures import BadTexture, MissingTexture, decode
+from threedie.render.meshes.gate import pass_gate
+from threedie.render.meshes.limits import DEFAULT_LIMITS, Limits
+from threedie.render.meshes.textures import BadTexture, MissingTexture, decode
 
 USES_A = b"mtllib a.mtl\n" + SQUARE + b"usemtl a\nf 1 2 3\n"
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from threedie.render.limits import Limits
-from threedie.render.object_files import show
-from threedie.render.triangles import BadMesh, Floats, cap
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.object_files import show
+from threedie.render.meshes.triangles import BadMesh, Floats, cap
 
 Json = dict[str, Any]
 _READ_HERE = ("KHR_texture_transform", "KHR_mesh_quantization")

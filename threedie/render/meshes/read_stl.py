@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from threedie.render.by_trimesh import load, untextured
-from threedie.render.limits import Limits
-from threedie.render.mesh import TriangleMesh
-from threedie.render.triangles import BadMesh, cap
+from threedie.render.meshes.by_trimesh import load, untextured
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.mesh import TriangleMesh
+from threedie.render.meshes.triangles import BadMesh, cap
 
 _HEADER_BYTES = 84  # 80 bytes of text and the number of triangles
 _TRIANGLE_BYTES = 50

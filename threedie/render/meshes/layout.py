@@ -9,7 +9,7 @@ import posixpath
 from collections.abc import Iterable
 
 from threedie.errors import AssetError
-from threedie.render.object_files import show
+from threedie.render.meshes.object_files import show
 
 MESH_SUFFIXES = (".obj", ".glb", ".gltf", ".ply", ".stl", ".off")
 REFUSED_SUFFIX = ".blend"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from threedie.render.limits import Limits
-from threedie.render.object_files import show
-from threedie.render.triangles import BadMesh, cap
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.object_files import show
+from threedie.render.meshes.triangles import BadMesh, cap
 
 _KINDS = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2",

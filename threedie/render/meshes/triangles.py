@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threedie.errors import AssetError
-from threedie.render.limits import Limits
-from threedie.render.mesh import Material, TriangleMesh
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.mesh import Material, TriangleMesh
 
 MOST_FACE_COLORS = 256
 Floats = NDArray[np.float64]

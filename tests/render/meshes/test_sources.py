@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.render.hostile import OFF, SQUARE, glb, gltf, image, ply, stl
+from tests.render.meshes.hostile import OFF, SQUARE, glb, gltf, image, ply, stl
 from threedie.errors import AssetError, ConfigError
 from threedie.manifests.classes import CLASSES
-from threedie.render.mesh import ObjectRef, ObjFile, TriangleMesh
-from threedie.render.sources import BuiltinSource, MeshSource, open_source
+from threedie.render.meshes.mesh import ObjectRef, ObjFile, TriangleMesh
+from threedie.render.meshes.sources import BuiltinSource, MeshSource, open_source
 
 OBJ = b"mtllib model_normalized.mtl\n" + SQUARE + b"vt 0 0\nusemtl a\nf 1/1 2/1 3/1\n"
 MTL = b"newmtl a\nKd 1 0 0\nmap_Kd ../images/t.png\n"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from threedie.errors import AssetError
-from threedie.render.limits import Limits
+from threedie.render.meshes.limits import Limits
 
 _CONTROL = bytes(c for c in range(32) if c not in b"\t\n\r") + b"\x7f"
 _SPACES = bytes.maketrans(b"\t", b" ")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from threedie.render.sources import open_source
+from threedie.render.meshes.sources import open_source
 
 COMPARE = """
 import os, sys

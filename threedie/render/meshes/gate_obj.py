@@ -17,14 +17,14 @@ import numpy as np
 
 from threedie import files as disk
 from threedie.errors import AssetError
-from threedie.render import obj_faces as lines_of
-from threedie.render.gate_mtl import gate_materials
-from threedie.render.limits import Limits
-from threedie.render.mesh import ObjFile
-from threedie.render.obj_faces import BadLine, Faces, Lines
-from threedie.render.obj_text import Chunk, whole_lines
-from threedie.render.object_files import HashedFiles, show
-from threedie.render.textures import MissingTexture
+from threedie.render.meshes import obj_faces as lines_of
+from threedie.render.meshes.gate_mtl import gate_materials
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.mesh import ObjFile
+from threedie.render.meshes.obj_faces import BadLine, Faces, Lines
+from threedie.render.meshes.obj_text import Chunk, whole_lines
+from threedie.render.meshes.object_files import HashedFiles, show
+from threedie.render.meshes.textures import MissingTexture
 
 _IGNORED = frozenset(b"g vp mg end bevel c_interp d_interp lod".split())
 _FREE_FORM = frozenset(

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from threedie import files as disk
 from threedie.errors import AssetError
-from threedie.render.limits import Limits
-from threedie.render.obj_text import whole_lines
-from threedie.render.object_files import HashedFiles, MissingFile, local_name, show
-from threedie.render.textures import BadTexture, MissingTexture, Textures
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.obj_text import whole_lines
+from threedie.render.meshes.object_files import HashedFiles, MissingFile, local_name, show
+from threedie.render.meshes.textures import BadTexture, MissingTexture, Textures
 
 _NUMBERS = {  # key in lower case -> (key as Blender spells it, numbers)
     key.lower(): (key, count)

@@ -13,13 +13,13 @@ import numpy as np
 from PIL import Image
 
 from threedie.errors import AssetError
-from threedie.render.gltf_buffers import content, view
-from threedie.render.gltf_tree import Json, item, numbers
-from threedie.render.limits import Limits
-from threedie.render.mesh import Material
-from threedie.render.object_files import HashedFiles, MissingFile, show
-from threedie.render.textures import BadTexture, MissingTexture, Textures, decode
-from threedie.render.triangles import Floats, linear_to_srgb, srgb_to_linear
+from threedie.render.meshes.gltf_buffers import content, view
+from threedie.render.meshes.gltf_tree import Json, item, numbers
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.mesh import Material
+from threedie.render.meshes.object_files import HashedFiles, MissingFile, show
+from threedie.render.meshes.textures import BadTexture, MissingTexture, Textures, decode
+from threedie.render.meshes.triangles import Floats, linear_to_srgb, srgb_to_linear
 
 _MARKS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")  # of PNG and JPEG
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from threedie.render.by_trimesh import load, untextured
-from threedie.render.limits import Limits
-from threedie.render.mesh import TriangleMesh
-from threedie.render.object_files import show
-from threedie.render.ply_header import Element, read_header
-from threedie.render.triangles import BadMesh, cap, fan
+from threedie.render.meshes.by_trimesh import load, untextured
+from threedie.render.meshes.limits import Limits
+from threedie.render.meshes.mesh import TriangleMesh
+from threedie.render.meshes.object_files import show
+from threedie.render.meshes.ply_header import Element, read_header
+from threedie.render.meshes.triangles import BadMesh, cap, fan
 
 
 def read_ply(data: bytes, limits: Limits) -> tuple[TriangleMesh, tuple[str, ...]]:

@@ -22,11 +22,11 @@ import numpy as np
 
 from threedie.errors import AssetError, ConfigError
 from threedie.manifests.classes import find_class
-from threedie.render.folder_source import FolderSource
-from threedie.render.gate import Fetched
-from threedie.render.mesh import ObjectRef, TriangleMesh
-from threedie.render.textures import MissingTexture
-from threedie.render.zip_source import ZipSource
+from threedie.render.meshes.folder_source import FolderSource
+from threedie.render.meshes.gate import Fetched
+from threedie.render.meshes.mesh import ObjectRef, TriangleMesh
+from threedie.render.meshes.textures import MissingTexture
+from threedie.render.meshes.zip_source import ZipSource
 
 
 class MeshSource(Protocol):
