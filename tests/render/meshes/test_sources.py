@@ -275,6 +275,31 @@ def test_broken_archives_are_named(damage: str, tmp_path: Path) -> None:
         names(open_source(path))
 
 
+def test_a_broken_archive_stops_its_own_class_only(tmp_path: Path, scratch: Path) -> None:
+    put(tmp_path / "in", "a.obj", PLAIN)
+    (tmp_path / "m").mkdir()
+    zipped(tmp_path / "in", tmp_path / "m" / "chair.zip", prefix="")
+    put(tmp_path / "m", "sofa.zip", b"<html>404</html>")
+    source = open_source(tmp_path / "m")
+    assert source.list_classes() == ["chair", "sofa"]
+    assert [ref.name for ref in source.list_objects("chair")] == ["chair/a"]
+    fetch(source, "chair/a", scratch)
+    with pytest.raises(ConfigError, match=r"sofa\.zip is no usable zip archive.*download it again"):
+        source.list_objects("sofa")
+
+
+@pytest.mark.parametrize("mark", ["dataset.json", ".render/state"])
+def test_a_data_set_is_no_class_and_no_object(mark: str, tmp_path: Path) -> None:
+    put(tmp_path / "m", "c/a.obj", PLAIN)
+    for place in ("data", "c/data"):
+        put(tmp_path / "m", f"{place}/{mark}", b"{}")
+        put(tmp_path / "m", f"{place}/x.obj", PLAIN)
+    assert names(open_source(tmp_path / "m")) == ["c/a"]
+    put(tmp_path / "z", f"data/{mark}", b"{}")
+    zipped(tmp_path / "m" / "c", tmp_path / "z" / "c.zip", prefix="")
+    assert open_source(tmp_path / "z").list_classes() == ["c"]
+
+
 # --- paths --------------------------------------------------------------------------------------
 
 
@@ -453,7 +478,6 @@ WRONG_SOURCES: dict[str, tuple[list[str], str]] = {
         ["a/models/x.obj", "b/models/x.obj"], "looks like the folder of one class",
     ),
     "archives and folders": (["a.zip", "a/b.obj"], "both zip archives"),
-    "an archive that is none": (["a.zip"], "no usable zip archive"),
     "a name with a line end": (["a\nb/c.obj"], "rename it"),
     "a name in no encoding": ([os.fsdecode(b"a\xff/c.obj")], "rename it"),
 }  # fmt: skip

@@ -13,6 +13,8 @@ from threedie.render.meshes.mesh import ObjectRef
 from threedie.render.meshes.object_files import FolderFiles, show
 from threedie.render.meshes.textures import MissingTexture
 
+_OUTPUT_MARKS = ("dataset.json", ".render")
+
 
 @dataclass(frozen=True, slots=True)
 class FolderSource:
@@ -30,7 +32,7 @@ class FolderSource:
         classes = [
             check_name(entry.name, self.root)
             for entry in _scan(self.root)
-            if not entry.name.startswith(".") and entry.is_dir()
+            if not entry.name.startswith(".") and entry.is_dir() and not is_output(entry)
         ]
         if not classes:
             raise self._no_class()
@@ -40,7 +42,12 @@ class FolderSource:
     def list_objects(self, class_id: str) -> list[ObjectRef]:
         """One object per subfolder or mesh file of the class."""
         folder = self._class_folder(class_id)
-        found = (layout.object_id(e.name, is_folder=e.is_dir()) for e in _scan(folder))
+        entries = ((entry, entry.is_dir()) for entry in _scan(folder))
+        found = (
+            layout.object_id(entry.name, is_folder=is_folder)
+            for entry, is_folder in entries
+            if not (is_folder and is_output(entry))
+        )
         ids = {check_name(name, folder) for name in found if name is not None}
         return [ObjectRef(class_id=class_id, object_id=name) for name in sorted(ids)]
 
@@ -83,6 +90,11 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         raise ConfigError(f"mesh folder {folder} cannot be listed: {err.strerror}.") from err
 
 
+def is_output(folder: os.PathLike[str]) -> bool:
+    """Whether a folder is a data set, or a run's work: never a class or an object."""
+    return any(os.path.lexists(Path(folder, mark)) for mark in _OUTPUT_MARKS)
+
+
 def check_name(name: str, where: Path) -> str:
     """Names of classes and objects end up in file names, tables and JSON.
 
@@ -111,4 +123,4 @@ def _candidates(folder: Path, object_id: str) -> list[str]:
     return names
 
 
-__all__ = ["FolderSource", "check_name"]
+__all__ = ["FolderSource", "check_name", "is_output"]

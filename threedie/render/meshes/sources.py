@@ -22,7 +22,7 @@ import numpy as np
 
 from threedie.errors import AssetError, ConfigError
 from threedie.manifests.classes import find_class
-from threedie.render.meshes.folder_source import FolderSource
+from threedie.render.meshes.folder_source import FolderSource, is_output
 from threedie.render.meshes.gate import Fetched
 from threedie.render.meshes.mesh import ObjectRef, TriangleMesh
 from threedie.render.meshes.textures import MissingTexture
@@ -175,7 +175,7 @@ def _open_folder(path: Path) -> MeshSource:
     if not zips:
         source.list_classes()  # raises when there is no class
         return source
-    folders = [name for name in names if (path / name).is_dir()]
+    folders = [n for n in names if (path / n).is_dir() and not is_output(path / n)]
     if folders:
         raise ConfigError(
             f"{path} holds both zip archives ({zips[0]}) and folders ({folders[0]}), so an object "

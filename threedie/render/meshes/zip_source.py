@@ -44,14 +44,12 @@ class _Archive:
 
 @dataclass(frozen=True, slots=True)
 class ZipSource:
-    """Archives `<class>.zip`; open handles are kept per process, not in this value."""
+    """Archives `<class>.zip`; open handles are kept per process, not in this value.
+
+    An archive is opened when its class is listed, so a broken one only stops its own class.
+    """
 
     archives: tuple[Path, ...]
-
-    def __post_init__(self) -> None:
-        for path in self.archives:
-            if not zipfile.is_zipfile(path):
-                raise _broken(path, "it has no directory at its end")
 
     @property
     def kind(self) -> str:
