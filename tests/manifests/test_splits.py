@@ -120,7 +120,8 @@ def test_leak_free_mends_the_ids_that_are_on_both_sides(shared_dir: Path) -> Non
     listed = read_object_list(official / "all_objects.npy")
 
     def torn(name: str) -> int:
-        rule = split_rule(name, val_list=official / "val_images.npy")
+        val_list = official / "val_images.npy" if name == "official" else None
+        rule = split_rule(name, val_list=val_list)
         sides: dict[str, set[str]] = {}
         for class_id, object_id in listed:
             sides.setdefault(object_id, set()).add(rule(class_id, object_id))
@@ -135,6 +136,12 @@ def test_official_needs_its_list(tmp_path: Path) -> None:
         split_rule("official")
     with pytest.raises(ConfigError, match=r"gone\.npy"):
         split_rule("official", val_list=tmp_path / "gone.npy")
+
+
+@pytest.mark.parametrize("name", ["hash", "leak-free"])
+def test_a_val_list_that_would_not_be_used_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"--val-list .* --split is {name}.*--split official"):
+        split_rule(name, val_list=tmp_path / "val.npy")
 
 
 def test_an_unknown_split_is_answered() -> None:
@@ -164,6 +171,36 @@ def test_lists_are_read_in_all_their_forms(tmp_path: Path) -> None:
     path.write_text("# comment\n\nchair/a  # the first\n/zebra/b c/\n", encoding="utf-8")
     for name in ("pairs.npy", "paths.npy", "list"):
         assert read_object_list(tmp_path / name) == [CHAIR, OTHER]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"\xef\xbb\xbfchair/a\nzebra/b c\n")
+    assert read_object_list(tmp_path / "x") == [CHAIR, OTHER]
+
+
+def crafted(header: str) -> bytes:
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<U9', 'fortran_order': False, 'shape': (1000000000000000, 2), }",
+        "{'descr': '<U9', 'fortran_order': False, 'shape': (99999999999999999999, 2), }",
+        "{'descr': '<U9', 'fortran_order': False, 'shape': (-1, 2), }",
+        "{'descr': '<U9', 'fortran_order': False, 'shape': (1, ",
+        "{'descr': ",
+        '"""',
+        "(" * 5000,
+        "{[]: 1}",
+        "{'descr': [1], 'fortran_order': False, 'shape': (1, 2), }",
+    ],
+)
+def test_crafted_arrays_are_config_errors(tmp_path: Path, header: str) -> None:
+    (tmp_path / "x.npy").write_bytes(crafted(header))
+    with pytest.raises(ConfigError, match=r"x\.npy is not a plain array.*save the list again"):
+        read_object_list(tmp_path / "x.npy")
 
 
 class Bomb:

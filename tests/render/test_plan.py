@@ -8,6 +8,7 @@ wrong latents files are refused with the reason; the published list plans in ful
 
 from __future__ import annotations
 
+import zipfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_labels_are_published_ones_and_others_follow(tmp_path: Path) -> None:
 def test_a_list_of_objects_chooses_them_also_where_no_mesh_is(tmp_path: Path) -> None:
     meshes = folder_of_meshes(tmp_path / "m", chair=3)
     listed = tmp_path / "list.txt"
-    listed.write_text("chair/thing2  # by name\n03001627/not-there\nmug/thing0\n")
+    listed.write_text("chair/thing2  # by name\n03001627/not-there\n")
     made = plan(RenderOptions(meshes=meshes, objects=listed))
     assert {o.ref.name for o in made.objects} == {"chair/thing2", "chair/not-there"}
 
@@ -143,6 +144,85 @@ def test_nothing_to_render_is_said(tmp_path: Path) -> None:
     listed.write_text("sofa/x\n")
     with pytest.raises(ConfigError, match="nothing to render"):
         plan(replace(SMALL, objects=listed))
+
+
+def refused(match: str, **options: object) -> None:
+    with pytest.raises(ConfigError, match=match):
+        plan(RenderOptions(**options))  # type: ignore[arg-type]
+
+
+def test_two_folders_of_one_class_are_refused(tmp_path: Path) -> None:
+    meshes = folder_of_meshes(tmp_path, chair=1, mug=1, **{"03001627": 1})
+    refused("'03001627' and 'chair'.*Rename or merge one", meshes=meshes)
+    assert plan(RenderOptions(meshes=meshes, classes="mug,03001627")).n_objects == 2
+
+
+def test_listed_classes_that_the_source_has_not_are_refused(tmp_path: Path) -> None:
+    meshes = folder_of_meshes(tmp_path / "m", chair=1, mug=1)
+    listed = tmp_path / "list.txt"
+    listed.write_text("chair/thing0\nchiar/thing0\nsofa/thing0\nmug/thing0\n")
+    refused("2 of 4 entries.*'chiar/thing0'.*chair, mug", meshes=meshes, objects=listed)
+    refused("1 of 4 entries.*'chiar/", meshes=meshes, objects=listed, classes="chair")
+    listed.write_text("chair/thing0\nsofa/thing0\nmug/thing0\n")
+    made = plan(RenderOptions(meshes=meshes, objects=listed, classes="chair"))
+    assert [o.ref.name for o in made.objects] == ["chair/thing0"]
+
+
+def test_a_broken_archive_is_told_also_when_a_list_chooses(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "sofa.zip").write_bytes(b"no zip")
+    (tmp_path / "list.txt").write_text("sofa/a\n")
+    refused(r"sofa\.zip", meshes=tmp_path / "m", objects=tmp_path / "list.txt")
+
+
+def test_a_val_list_of_other_objects_is_refused(tmp_path: Path) -> None:
+    meshes = folder_of_meshes(tmp_path / "m", chair=3)
+    listed = tmp_path / "val.txt"
+    listed.write_text("chair/other\n")
+    refused("none of 3 planned", meshes=meshes, split="official", val_list=listed)
+    refused("--split official", meshes=meshes, val_list=listed)
+
+
+def latents_of(path: Path, *names: str) -> Path:
+    np.savez(path, **{name: np.zeros((2, 7)) for name in names})
+    return path
+
+
+def test_latents_name_a_class_by_name_or_id(tmp_path: Path) -> None:
+    named = latents_of(tmp_path / "l.npz", "mug/mug-0000", "03001627/chair-0050")
+    made = plan(RenderOptions(latents=named))
+    assert {o.ref.name for o in made.objects} == {"03797390/mug-0000", "03001627/chair-0050"}
+    assert all(made.latents(o.ref).shape == (2, 7) for o in made.objects)
+    twice = latents_of(tmp_path / "t.npz", "mug/mug-0000", "03797390/mug-0000")
+    refused("are the same object", latents=twice)
+
+
+def test_latents_without_an_object_are_refused(tmp_path: Path) -> None:
+    meshes = folder_of_meshes(tmp_path / "m", chair=3, mug=1)
+    none = latents_of(tmp_path / "none.npz", "chair/other", "x")
+    refused("none of 2 arrays.*'chair/other'.*'chair/thing0'", meshes=meshes, latents=none)
+    some = latents_of(tmp_path / "some.npz", "chair/thing0", "chair/other", "chiar/thing1")
+    refused("2 of 3 arrays.*'chair/other'", meshes=meshes, latents=some)
+    rest = latents_of(tmp_path / "rest.npz", "chair/thing0", "chair/thing1", "mug/thing0")
+    made = plan(RenderOptions(meshes=meshes, latents=rest, classes="chair", limit=1))
+    assert [o.ref.name for o in made.objects] == ["chair/thing0"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000, 7), }\n",
+        b"{'descr': ",
+        b'"""\n',
+    ],
+)
+def test_crafted_latents_are_config_errors(header: bytes, tmp_path: Path) -> None:
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(tmp_path / "l.npz", "w") as file:
+        file.writestr("mug/mug-0000.npy", data)
+    refused("mug/mug-0000 is no plain array.*Save it again", latents=tmp_path / "l.npz")
+    (tmp_path / "bare.npz").write_bytes(data)
+    refused("not an .npz", latents=tmp_path / "bare.npz")
 
 
 @pytest.mark.shared

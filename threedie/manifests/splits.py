@@ -13,6 +13,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +28,11 @@ from threedie.manifests.classes import find_class
 SPLITS = ("hash", "official", "leak-free")
 SplitRule = Callable[[str, str], str]
 """(class id, object id) -> "train" or "val"."""
+BROKEN_ARRAY = (
+    ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, EOFError,
+    RuntimeError, SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy raises for a crafted .npy or .npz: it parses the header as Python text."""
 
 _NUMBERED = re.compile(r"^(?P<stem>.*[-_])(?P<number>\d{1,6})$")
 _BLOCK = 5  # one in five is val
@@ -34,8 +43,14 @@ def split_rule(name: str, *, val_list: Path | None = None) -> SplitRule:
     """The rule with this name.
 
     Raises:
-        ConfigError: unknown name, or `official` without its list, or a list that can't be read.
+        ConfigError: unknown name, or `official` without its list, a list that can't be read,
+            or a list that the rule would not use.
     """
+    if name in SPLITS and name != "official" and val_list is not None:
+        raise ConfigError(
+            f"--val-list {val_list} was given, but --split is {name}, which uses no list; "
+            "give --split official too, or leave --val-list out."
+        )
     if name == "hash":
         return _by_hash
     if name == "leak-free":
@@ -48,11 +63,11 @@ def split_rule(name: str, *, val_list: Path | None = None) -> SplitRule:
             "(facebookresearch/SIE, data/val_images.npy)."
         )
     listed = set(read_object_list(val_list))
-    return lambda class_id, object_id: _val_if((_canonical(class_id), object_id) in listed)
+    return lambda class_id, object_id: _val_if((canonical_class(class_id), object_id) in listed)
 
 
 def _by_hash(class_id: str, object_id: str) -> str:
-    family = _canonical(class_id)
+    family = canonical_class(class_id)
     if match := _NUMBERED.match(object_id):
         block, place = divmod(int(match["number"]), _BLOCK)
         return _val_if(int(_fraction(family, match["stem"], str(block)) * _BLOCK) == place)
@@ -64,7 +79,8 @@ def _fraction(*names: str) -> float:
     return float(int.from_bytes(digest[:6], "big") / 2**48)
 
 
-def _canonical(class_id: str) -> str:
+def canonical_class(class_id: str) -> str:
+    """The synset id of a known class, by its name or id; any other name as it is."""
     known = find_class(class_id)
     return known.synset if known else class_id
 
@@ -101,10 +117,13 @@ def read_object_list(path: Path) -> list[tuple[str, str]]:
 def _from_npy(path: Path, content: bytes) -> list[tuple[str, str]]:
     try:
         rows = np.load(io.BytesIO(content), allow_pickle=False)
-    except ValueError as err:
-        raise ConfigError(f"{path} is not a plain array of strings: {err}.") from err
+    except BROKEN_ARRAY as err:
+        raise ConfigError(
+            f"{path} is not a plain array of strings: {str(err)[:200]} ({type(err).__name__}); "
+            "save the list again, or as text with one <class>/<object> a line."
+        ) from err
     if rows.dtype.kind == "U" and rows.ndim == 2 and rows.shape[1] == 2:
-        return [(_canonical(str(c)), str(o)) for c, o in rows]
+        return [(canonical_class(str(c)), str(o)) for c, o in rows]
     if rows.dtype.kind == "U" and rows.ndim == 1:
         return [_pair(path, number, str(row)) for number, row in enumerate(rows, 1)]
     raise ConfigError(
@@ -115,7 +134,7 @@ def _from_npy(path: Path, content: bytes) -> list[tuple[str, str]]:
 
 def _from_text(path: Path, content: bytes) -> list[tuple[str, str]]:
     try:
-        lines = content.decode("utf-8").splitlines()
+        lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as err:
         raise ConfigError(f"{path} is neither a .npy file nor UTF-8 text.") from err
     bare = ((number, line.split("#")[0].strip()) for number, line in enumerate(lines, 1))
@@ -126,4 +145,4 @@ def _pair(path: Path, number: int, text: str) -> tuple[str, str]:
     class_id, slash, object_id = text.strip("/").partition("/")
     if not (slash and class_id and object_id) or "/" in object_id:
         raise ConfigError(f"{path}, entry {number}: '{text[:80]}' is not <class>/<object>.")
-    return _canonical(class_id), object_id
+    return canonical_class(class_id), object_id

@@ -7,7 +7,7 @@ and order of work are not in it. Two runs with equal plans make equal shards.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,7 +18,7 @@ from threedie.manifests.classes import choose_classes, class_name, find_class
 from threedie.manifests.dataset import ClassEntry, Making, Versions, canonical_json
 from threedie.manifests.latents import Array
 from threedie.manifests.recipes import find_quality, find_recipe
-from threedie.manifests.splits import read_object_list, split_rule
+from threedie.manifests.splits import canonical_class, read_object_list, split_rule
 from threedie.render.given_latents import GivenLatents
 from threedie.render.meshes.mesh import ObjectRef
 from threedie.render.meshes.sources import MeshSource, open_source
@@ -28,6 +28,7 @@ ImageFormat = Literal["jpg", "png"]
 ChannelOrder = Literal["rgb", "bgr"]
 MissingTexture = Literal["fail", "grey"]
 _FIRST_OTHER_LABEL = 55
+_NUMBERED_SHAPES = 10_000  # of a built-in class, when a latents file chooses among them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -159,10 +160,12 @@ def make_plan(options: RenderOptions, *, maker: Callable[[], Maker]) -> Plan:
         ConfigError: an unknown name, a source or list that can't be read, nothing to render.
     """
     recipe, quality = find_recipe(options.recipe), find_quality(options.quality)
-    source = open_source(options.meshes, objects_per_class=options.limit or 40)
+    n_builtin = _NUMBERED_SHAPES if options.latents else options.limit or 40
+    source = open_source(options.meshes, objects_per_class=n_builtin)
     given = GivenLatents(options.latents, recipe.latent_size) if options.latents else None
     views = given.views(options.views) if given else options.views or recipe.views
     chosen = choose_classes(options.classes, source.list_classes())
+    _refuse_twins(chosen)
     refs = _list_refs(source, chosen, options, given)
     if not refs:
         raise ConfigError("nothing to render: no object fits --classes, --objects and --latents.")
@@ -199,31 +202,71 @@ def _list_refs(
     source: MeshSource, classes: list[str], options: RenderOptions, given: GivenLatents | None
 ) -> list[ObjectRef]:
     """The objects of the plan, class by class, each once."""
-    wanted = _wanted_objects(options, classes)
+    wanted = _wanted_objects(source, options)
     refs: list[ObjectRef] = []
+    present: list[str] = []
     for class_id in classes:
-        if wanted is None:
-            listed: Iterable[ObjectRef] = source.list_objects(class_id)
-        else:
-            listed = wanted.get(_canonical(class_id), {}).values()
-            listed = [ObjectRef(class_id=class_id, object_id=r.object_id) for r in listed]
-        kept = [ref for ref in listed if given is None or ref.name in given.names]
+        asked = None if wanted is None else wanted.get(canonical_class(class_id), {})
+        if asked is not None and not asked:
+            continue
+        # Listed even when a list says what to render: a broken archive is told now, not later.
+        listed = source.list_objects(class_id)
+        present += [ref.name for ref in listed]
+        if asked is not None:
+            listed = [ObjectRef(class_id=class_id, object_id=object_id) for object_id in asked]
+            present += [ref.name for ref in listed]
+        kept = [ref for ref in listed if given is None or ref.name in given]
         refs += kept[: options.limit]
+    if given is not None:
+        fits = _left_out_or_there(source, options)
+        chosen = {canonical_class(class_id) for class_id in classes}
+        looked_at = chosen if wanted is None else chosen & wanted.keys()
+        given.check_names(
+            present, is_left_out=lambda c: canonical_class(c) not in looked_at and fits(c)
+        )
     return refs
 
 
 def _wanted_objects(
-    options: RenderOptions, classes: list[str]
-) -> dict[str, dict[str, ObjectRef]] | None:
+    source: MeshSource, options: RenderOptions
+) -> dict[str, dict[str, None]] | None:
+    """Class to objects in the order of the list; a class that can't be there is refused."""
     if options.objects is None:
         return None
-    known = {_canonical(class_id) for class_id in classes}
-    wanted: dict[str, dict[str, ObjectRef]] = {}
-    for class_id, object_id in read_object_list(options.objects):
-        if class_id in known:
-            ref = ObjectRef(class_id=class_id, object_id=object_id)
-            wanted.setdefault(class_id, {})[object_id] = ref
+    fits = _left_out_or_there(source, options)
+    listed = read_object_list(options.objects)
+    absent = {c for c in {class_id for class_id, _ in listed} if not fits(c)}
+    lost = [f"{class_id}/{object_id}" for class_id, object_id in listed if class_id in absent]
+    if lost:
+        raise ConfigError(
+            f"{options.objects}: {len(lost)} of {len(listed)} entries are of classes that the mesh "
+            f"source does not have, the first is '{lost[0]}'; expected its classes "
+            f"({', '.join(source.list_classes()[:8])}). Mend or remove these entries, or choose "
+            "some of the source's classes with --classes."
+        )
+    wanted: dict[str, dict[str, None]] = {}
+    for class_id, object_id in listed:
+        wanted.setdefault(class_id, {})[object_id] = None
     return wanted
+
+
+def _left_out_or_there(source: MeshSource, options: RenderOptions) -> Callable[[str], bool]:
+    """Whether a class of a list is the source's, or one of the 55 when --classes chooses some."""
+    there = {canonical_class(class_id) for class_id in source.list_classes()}
+    chosen = options.classes.strip().lower() != "all"
+    return lambda c: canonical_class(c) in there or (chosen and find_class(c) is not None)
+
+
+def _refuse_twins(classes: list[str]) -> None:
+    first: dict[str, str] = {}
+    for class_id in classes:
+        twin = first.setdefault(canonical_class(class_id), class_id)
+        if twin != class_id:
+            raise ConfigError(
+                f"the mesh source has '{twin}' and '{class_id}', which are the same class "
+                f"({class_name(class_id)}); expected one folder or archive of it. Rename or merge "
+                "one, or choose one with --classes."
+            )
 
 
 def _deal(refs: list[ObjectRef], options: RenderOptions) -> tuple[PlannedShard, ...]:
@@ -235,6 +278,11 @@ def _deal(refs: list[ObjectRef], options: RenderOptions) -> tuple[PlannedShard, 
         key = sample_key(ref.class_id, ref.object_id)
         groups[split].append(
             PlannedObject(ref=ref, key=key, label=labels[ref.class_id], split=split)
+        )
+    if options.split == "official" and not groups["val"]:
+        raise ConfigError(
+            f"none of {len(refs)} planned objects is in the val list {options.val_list}; the first "
+            f"planned one is '{refs[0].name}'. Give the list of these meshes, or --split hash."
         )
     step = options.objects_per_shard
     return tuple(
@@ -279,8 +327,3 @@ def _list_hash(shards: tuple[PlannedShard, ...]) -> str:
     for shard in shards:
         digest.update(canonical_json([shard.name, [[o.ref.name, o.label] for o in shard.objects]]))
     return digest.hexdigest()
-
-
-def _canonical(class_id: str) -> str:
-    known = find_class(class_id)
-    return known.synset if known else class_id
