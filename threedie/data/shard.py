@@ -55,6 +55,12 @@ class SampleMembers:
     latents: Member
     record: Member
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """First and last byte (exclusive) of its members, with headers and padding."""
+        end = self.record.offset + self.record.size
+        return self.images[0].offset - BLOCK, end + -end % BLOCK
+
 
 def sample_key(class_id: str, object_id: str) -> str:
     """The tar key of an object: `<class>_<object>`, safe as a file name and without dots.

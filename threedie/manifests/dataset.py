@@ -244,11 +244,9 @@ def validated(model: type[M], body: dict[str, Any], path: Path) -> M:
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole"
-        found = repr(first["input"])[:80]
+        found = f"; found {repr(first['input'])[:80]}" if first["loc"] else ""
         more = f" ({err.error_count() - 1} more)" if err.error_count() > 1 else ""
-        raise ManifestError(
-            f"{path}: field '{field}': {first['msg']}; found {found}{more}."
-        ) from err
+        raise ManifestError(f"{path}: field '{field}': {first['msg']}{found}{more}.") from err
 
 
 def _no_constant(name: str) -> float:

@@ -37,7 +37,7 @@ from threedie.render.workspace import ShardRecord, Workspace
 _POLL_S = 0.5
 _RECYCLE_AFTER = 100
 _ATTEMPTS = 2
-_DEAD_STARTS = 3  # workers that die at their start, one after the other, before the run gives up
+_DEAD_STARTS = 6  # per worker, one after the other, before the run gives up
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +60,7 @@ def render_dataset(
     hardware: Hardware,
     progress: Progress,
     timeout_s: float | None = None,
+    retry_failed: bool = False,
     renderer: str = BLENDER,
     log: Path | None = None,
 ) -> Outcome:
@@ -71,6 +72,7 @@ def render_dataset(
         hardware: processes, threads, devices.
         progress: is told what happens.
         timeout_s: per object; None: generous for its size, quality and views.
+        retry_failed: try the objects of the ledger again.
         renderer: `module:class` that draws (tests give a stand-in).
         log: file for the workers' own output; None: nowhere.
 
@@ -84,7 +86,7 @@ def render_dataset(
         sweep_scratch()
         run = _Run(plan, workspace, progress)
         progress.start(plan)
-        run.take_stock()
+        run.take_stock(retry_failed=retry_failed)
         config = WorkerConfig(
             making=plan.making,
             source=plan.source,
@@ -148,12 +150,17 @@ class _Run:
         self._retries: deque[Task] = deque()
         self._attempts: Counter[str] = Counter()
         self._dead_starts = 0
+        self._workers = 1
         self.rendered = 0
 
-    def take_stock(self) -> None:
+    def take_stock(self, *, retry_failed: bool) -> None:
         """Sort the plan into finished shards, parts that are there, and work."""
         for shard in self._plan.shards:
-            if record := self._workspace.done(shard):
+            record = self._workspace.done(shard)
+            if record and record.failures and retry_failed:
+                self._workspace.take_apart(shard)
+                record = None
+            if record:
                 self._records[shard.name] = record
                 self._progress.found(record.shard.samples, len(record.failures))
             else:
@@ -182,6 +189,7 @@ class _Run:
             RenderError: no worker comes up.
             StorageError: the disk is full or fails.
         """
+        self._workers = len(lanes)
         try:
             while self._queue or self._retries or any(lane.task for lane in lanes):
                 for lane in lanes:
@@ -207,11 +215,17 @@ class _Run:
 
     def _take(self, ended: Ended) -> None:
         obj, failed = ended.task.planned, ended.failed
-        self._attempts[obj.key] += 1
         # A worker that dies after its part is durable has done its work.
-        if failed is None or read_part(self._workspace.part(obj.key)) is not None:
+        if failed and read_part(self._workspace.part(obj.key)) is not None:
+            failed = None
+        if failed and failed.untouched:
+            self._count_dead_start(failed)
+            self._retries.append(ended.task)
+            return
+        self._dead_starts = 0
+        self._attempts[obj.key] += 1
+        if failed is None:
             self.rendered += 1
-            self._dead_starts = 0
             self._progress.rendered(obj)
         elif self._attempts[obj.key] < _ATTEMPTS and not failed.final:
             self._retries.append(ended.task)
@@ -223,13 +237,15 @@ class _Run:
         if not shard.waiting:
             self._close_shard(shard)
 
-    def _give_up_on(self, obj: PlannedObject, failed: Failed) -> None:
-        self._dead_starts = self._dead_starts + 1 if failed.stage == "start" else 0
-        if self._dead_starts >= _DEAD_STARTS:
+    def _count_dead_start(self, failed: Failed) -> None:
+        self._dead_starts += 1
+        if self._dead_starts >= _DEAD_STARTS * self._workers:
             raise RenderError(
                 f"the render workers do not come up: {failed.error}. `3die doctor` shows what is "
                 "missing; --log FILE keeps what they print."
             )
+
+    def _give_up_on(self, obj: PlannedObject, failed: Failed) -> None:
         failure = Failure(
             object=obj.ref.name,
             stage=failed.stage,

@@ -47,6 +47,7 @@ _HARMLESS = {
 }
 _START_UP_S = 180.0  # importing Blender on a cold network disk, compiling GPU kernels
 _SCRATCH = "threedie-"
+_SCRATCH_BYTES = 1 << 30  # a large mesh with its textures; containers often have 64 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +123,10 @@ class Lane:
                 stage=stage, error=f"no result after {self._timeout_s:.0f} s: stopped", final=False
             )
         except ProcessExpired as err:
-            return Failed(stage=stage, error=_describe_exit(err.exitcode), final=False)
+            return _died(stage, _describe_exit(err.exitcode))
         except BrokenProcessPool:
             self._rebuild()
-            return Failed(stage=stage, error="the worker process died", final=False)
+            return _died(stage, "the worker process died")
         except StorageError:
             raise
         except Exception as err:  # what the worker's start raised, or could not be pickled
@@ -154,6 +155,10 @@ class Lane:
         shutil.rmtree(self._scratch, ignore_errors=True)
 
 
+def _died(stage: str, how: str) -> Failed:
+    return Failed(stage=stage, error=how, final=False, untouched=stage == "start")
+
+
 def _describe_exit(code: int | None) -> str:
     if code is None or code >= 0:
         return f"the worker process ended with status {code}"
@@ -172,13 +177,16 @@ def make_scratch() -> Path:
 
 def _scratch_root() -> Path:
     ram = Path("/dev/shm")
-    return ram if ram.is_dir() and os.access(ram, os.W_OK) else Path(tempfile.gettempdir())
+    if ram.is_dir() and os.access(ram, os.W_OK) and shutil.disk_usage(ram).free >= _SCRATCH_BYTES:
+        return ram
+    return Path(tempfile.gettempdir())
 
 
 def sweep_scratch() -> None:
     """Remove what killed runs left in the scratch root."""
     semaphores = Path("/dev/shm").glob(f"sem.{_SCRATCH}*-*")
-    for left in (*_scratch_root().glob(f"{_SCRATCH}*-*"), *semaphores):
+    roots = {Path("/dev/shm"), Path(tempfile.gettempdir())}
+    for left in (*(f for root in roots for f in root.glob(f"{_SCRATCH}*-*")), *semaphores):
         pid = left.name.removeprefix("sem.")[len(_SCRATCH) :].split("-")[0]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
             shutil.rmtree(left, ignore_errors=True)

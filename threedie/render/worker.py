@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from threedie.data.shard import pack_sample
-from threedie.errors import StorageError, ThreedieError
+from threedie.errors import RenderError, StorageError, ThreedieError
 from threedie.manifests.classes import class_name
 from threedie.manifests.dataset import Making
 from threedie.manifests.latents import Array, Latents
 from threedie.render.meshes.mesh import Mesh, ObjectRef
-from threedie.render.meshes.sources import MeshSource
+from threedie.render.meshes.sources import Fetched, MeshSource
 from threedie.render.parts import seal
 from threedie.render.plan import PlannedObject
 from threedie.render.workspace import put_working_file
@@ -92,6 +92,8 @@ class Failed:
     error: str
     final: bool
     """A second try can't help: the input is at fault."""
+    untouched: bool = False
+    """The worker died before it began with the object."""
 
 
 _config: WorkerConfig | None = None
@@ -153,9 +155,7 @@ def _make_sample(task: Task, config: WorkerConfig) -> bytes:
     assert _renderer is not None
     making, planned = config.making, task.planned
     _mark("fetch")
-    fetched = config.source.fetch(
-        planned.ref, config.scratch, missing_texture=making.missing_texture
-    )
+    fetched = _fetch(planned.ref, config)
     _mark("import")
     _renderer.load(fetched.mesh)
     _mark("render")
@@ -178,6 +178,22 @@ def _make_sample(task: Task, config: WorkerConfig) -> bytes:
     }
     encoded = [encode_picture(picture, making) for picture in pictures]
     return pack_sample(planned.key, encoded, making.image_format, task.latents_VD, record)
+
+
+def _fetch(ref: ObjectRef, config: WorkerConfig) -> Fetched:
+    """Pass the gate; a scratch disk of its own that is full costs this object only.
+
+    Raises:
+        StorageError: the disk of the data set is full.
+        RenderError: the scratch disk is.
+    """
+    missing_texture = config.making.missing_texture
+    try:
+        return config.source.fetch(ref, config.scratch, missing_texture=missing_texture)
+    except StorageError as err:
+        if config.scratch.stat().st_dev == config.parts.stat().st_dev:
+            raise
+        raise RenderError(f"no room for it in {config.scratch.parent}: {err}") from err
 
 
 def _names(ref: ObjectRef) -> dict[str, str]:
@@ -216,7 +232,7 @@ def _empty(folder: Path) -> None:
 
 
 def _redirect_output(log: Path | None) -> None:
-    target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    target = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for descriptor in (1, 2):
         os.dup2(target, descriptor)
     os.close(target)

@@ -18,6 +18,7 @@ from typing import Any
 
 from threedie import files
 from threedie.data.ledger import read_ledger
+from threedie.data.shard import scan_shard
 from threedie.errors import Busy, ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import (
     FILE_NAME,
@@ -30,6 +31,7 @@ from threedie.manifests.dataset import (
     read_json,
     validated,
 )
+from threedie.render.parts import seal
 from threedie.render.plan import PlannedShard
 
 _RETRIES = 5
@@ -118,6 +120,18 @@ class Workspace:
         failures = [self._finished_failures.get(obj.ref.name) for obj in shard.objects]
         return ShardRecord(shard=entry, failures=tuple(f for f in failures if f))
 
+    def take_apart(self, shard: PlannedShard) -> None:
+        """Make parts of a finished shard's samples, so that only what failed is rendered again.
+
+        The shard and its record stay as they are until the new ones replace them.
+        """
+        path = self.folder / shard.name
+        with path.open("rb") as file:
+            for sample in scan_shard(path):
+                start, stop = sample.extent
+                file.seek(start)
+                put_working_file(self.part(sample.key), seal(file.read(stop - start)))
+
     def record(self, record: ShardRecord) -> None:
         """Note a finished shard, durably; its parts may go after this."""
         content = canonical_json(record.model_dump(mode="json"))
@@ -168,7 +182,8 @@ def check_same(folder: Path, making: Making) -> None:
         if strangers:
             raise ConfigError(
                 f"{folder} is not empty and holds no data set of threedie (found {strangers[0]}). "
-                "Give --out a new or empty folder."
+                "Give --out a new or empty folder; if its dataset.json was lost, delete the folder "
+                "to render it anew."
             )
         return
     if differences := _differences(there, making):
