@@ -1,4 +1,4 @@
-"""threedie: render 3DIEBench into shards, and benchmark invariance and equivariance on it.
+"""threedie: render 3DIEBench into verified WebDataset shards, and read them.
 
     import threedie
     ds = threedie.open_dataset("data/demo")
