@@ -6,6 +6,8 @@ and exit status 2, with the nearest name for a typo; a refused folder shows the 
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from threedie import __version__, cli, listings
 from threedie.cli import app
 
 VERBS = {
@@ -21,7 +24,8 @@ VERBS = {
     "render": {
         "--meshes --classes --out --limit --objects --recipe --quality --views --size --seed "
         "--image-format --channel-order --split --val-list --latents --missing-texture "
-        "--shard-size --workers --device --timeout --log --dry-run"
+        "--shard-size --workers --device --timeout --log --retry-failed "
+        "--dry-run"
     },
     "verify": {"folder --rerender --meshes --seed"},
     "view": {"folder --out --per-class --views --sheet"},
@@ -78,6 +82,15 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["render", "--latents", "no-such.npz"], "no-such.npz"),
         (["render", "--objects", "no-such.txt"], "no-such.txt"),
         (["render", "--timeout", "0"], "--timeout"),
+        (["render", "--timeout", "nan"], "--timeout"),
+        (["render", "--log", "no-such-folder/log"], "no-such-folder"),
+        (["render", "--meshes", ".", "--out", "here"], "outside the meshes"),
+        (["render", "--meshes", "."], "outside the meshes"),
+        (["verify", "nothing", "--rerender", "-1"], "--rerender"),
+        (["verify", "nothing", "--seed", "-5"], "--seed"),
+        (["view", "nothing", "--sheet", ""], ".png"),
+        (["view", "nothing", "--sheet", "no-such-folder/a.png"], "no-such-folder"),
+        (["view", "nothing", "--out", "page.txt"], ".html"),
         (["render", "--no-such-option"], "No such option"),
         (["list", "everything"], "classes"),
         (["no-such-verb"], "No such command"),
@@ -114,3 +127,60 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     ended = run("--debug", "view", str(tmp_path / "nothing"))
     assert "Traceback" in ended.stderr
     assert ended.returncode == 1
+
+
+def test_version() -> None:
+    shown = run("--version")
+    assert (shown.returncode, shown.stdout) == (0, f"threedie {__version__}\n")
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+def test_every_verb_stops_with_status_1(
+    which: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(listings, "print_classes", lambda _: signal.raise_signal(which))
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["list", "classes"])
+    finally:
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "stopped.\n"
+
+
+def test_a_name_of_markup_is_a_name(tmp_path: Path) -> None:
+    ended = run("verify", "[/x]", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert "[/x]" in ended.stdout
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_or_narrow_stdout_is_no_traceback() -> None:
+    command = [sys.executable, "-m", "threedie", "list", "classes"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (1, "")
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ascii_only = subprocess.run(command, capture_output=True, env=env, check=False)
+    assert (ascii_only.returncode, ascii_only.stderr) == (0, b"")
+
+
+def test_a_current_folder_that_is_gone_is_named(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    code = f"import shutil; shutil.rmtree({str(gone)!r}); from threedie import cli; cli.main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "render", "--meshes", "x"],
+        cwd=gone,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "current folder" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -8,22 +8,39 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import errno
+import io
 import os
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from threedie import __version__
-from threedie.errors import ThreedieError
+from threedie.errors import ConfigError, ThreedieError
+
+
+class _Stopped(Exception):
+    """Ctrl-C or SIGTERM; by this name it passes typer, which has its own idea of Ctrl-C."""
+
+
+class _Verbs(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _Stopped(*stop.args) from stop
+
 
 app = typer.Typer(
     name="3die",
+    cls=_Verbs,
     help="Render 3DIEBench into verified WebDataset shards, and look at them.\n\n"
     "Exit status: 0 all done, 1 stopped or damaged, 2 wrong usage, 3 finished but some objects "
     "failed (failures.jsonl names them).",
@@ -54,17 +71,23 @@ Meshes = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        _say(f"threedie {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version.", is_eager=True, callback=_print_version),
+    ] = False,
 ) -> None:
     """Hold the options that every verb has."""
     global _debug
     _debug = debug
-    if version:
-        out.print(f"threedie {__version__}", highlight=False)
-        raise typer.Exit
 
 
 @app.command()
@@ -119,6 +142,9 @@ def render(
         float | None, typer.Option(help="Seconds that one object may take. Default: generous.")
     ] = None,
     log: Annotated[Path | None, typer.Option(help="Keep what the worker processes print.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try the objects of failures.jsonl again.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and how long; write nothing.")
     ] = False,
@@ -145,7 +171,9 @@ def render(
         missing_texture=missing_texture,  # type: ignore[arg-type]
         objects_per_shard=shard_size,
     )
-    machine = run.Machine(workers=workers, device=device, timeout_s=timeout, log=log)
+    machine = run.Machine(
+        workers=workers, device=device, timeout_s=timeout, log=log, retry_failed=retry_failed
+    )
     folder = out_folder or run.default_folder(options)
     if dry_run:
         run.print_estimate(options, machine, folder, console=out)
@@ -164,15 +192,22 @@ def verify(
 ) -> None:
     """Check a data set: every hash, every picture, every latent."""
     from threedie.data.verify import verify_dataset
+    from threedie.listings import plural
 
-    with out.status(f"checking {folder}") as status:
-        report = verify_dataset(folder, on_shard=lambda name: status.update(f"checked {name}"))
+    for option, value in (("--rerender", rerender), ("--seed", seed)):
+        if value < 0:
+            raise ConfigError(f"{option} is {value}; it must be 0 or more.")
+    with out.status(f"checking {escape(str(folder))}") as status:
+        report = verify_dataset(
+            folder, on_shard=lambda name: status.update(f"checked {escape(name)}")
+        )
     for problem in report.problems:
         _say(f"[bold red]wrong:[/] {escape(problem)}")
     for note in report.notes:
         _say(f"note: {escape(note)}")
-    counts = f"{report.shards:,} shards, {report.samples:,} objects, {report.pictures:,} pictures"
-    verdict = "whole" if report.ok else f"{len(report.problems)} problems"
+    found = ((report.shards, "shard"), (report.samples, "object"), (report.pictures, "picture"))
+    counts = ", ".join(plural(count, what) for count, what in found)
+    verdict = "whole" if report.ok else plural(len(report.problems), "problem")
     _say(f"{escape(str(folder))}: {verdict} ({counts}; {report.seconds:.1f} s)")
     good = report.ok
     if rerender and good:
@@ -197,6 +232,10 @@ def view(
     """Write a gallery of pictures and latents: one HTML file that opens from disk."""
     from threedie.data.gallery import write_gallery
 
+    if page is not None:
+        _check_target("--out", page, ".html")
+    if sheet is not None:
+        _check_target("--sheet", sheet, ".png")
     if sheet is not None:
         from threedie.data.contact_sheet import write_contact_sheet
 
@@ -220,35 +259,85 @@ def doctor() -> None:
     """Say what is installed, what is missing and how to get it, and what Cycles can render on."""
     from threedie.doctor import print_diagnosis
 
-    print_diagnosis(out)
+    raise typer.Exit(0 if print_diagnosis(out) else 1)
 
 
 def _say(text: str) -> None:
     out.print(text, highlight=False, soft_wrap=True)
 
 
+def _check_target(option: str, path: Path, suffix: str) -> None:
+    if path.suffix.lower() != suffix:
+        raise ConfigError(f"{option} is '{path}'; it must name a {suffix} file.")
+    if path.is_dir() or not path.parent.is_dir():
+        what = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise ConfigError(f"{option} is '{path}': {what}.")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error ends as one clear message and an exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what the terminal can't show becomes a ?
+            stream.reconfigure(errors="replace")
     with _clear_errors():
-        app(arguments)
+        try:
+            app(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
 
 
 @contextlib.contextmanager
 def _clear_errors() -> Iterator[None]:
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
+        signal.signal(signal.SIGTERM, _interrupt)
         yield
     except ThreedieError as error:
         if _debug:
             raise
-        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("stopped.", highlight=False)
-        sys.exit(1)
-    except BrokenPipeError:  # `3die … | head`
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, _Stopped) as stop:
+        _stop(stop)
+    except SystemExit as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt) or ended.code == 130:
+            _stop(ended)  # typer met the Ctrl-C before or after the verb
+        raise
+    except OSError as error:
+        if _debug:
+            raise
+        if error.filename is None and error.errno in _LOST_OUTPUT:  # `3die … | head`, or it is full
+            _quiet_exit()
+        if isinstance(error, FileNotFoundError) and not _has_working_directory():
+            _fail("the current folder does not exist any more: cd to one that does.", 1)
+        raise
+
+
+_LOST_OUTPUT = {errno.EPIPE, errno.ENOSPC, errno.EBADF, errno.EIO}
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    err.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(status)
+
+
+def _stop(stop: BaseException) -> NoReturn:
+    how = stop.args if isinstance(stop, (KeyboardInterrupt, _Stopped)) else ()
+    err.print(" ".join(["stopped.", *map(str, how)]), highlight=False, markup=False)
+    sys.exit(1)
+
+
+def _quiet_exit() -> NoReturn:
+    """Nothing more can be said; nor may Python try when it closes stdout."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+    sys.exit(1)
+
+
+def _has_working_directory() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109  # as Path.cwd(), but says what is asked
+    except OSError:
+        return False
 
 
 def _interrupt(*_: Any) -> None:
