@@ -17,8 +17,6 @@ from threedie.errors import MissingExtra
 
 EXTRAS = {
     "render": ("bpy", "trimesh", "pebble"),
-    "bench": ("torch", "torchvision", "webdataset"),
-    "cluster": ("ray",),
 }
 LIBRARIES = {
     "libX11": "libx11-6",
@@ -36,10 +34,15 @@ LIBRARIES = {
 """Shared libraries that bpy needs, and the Debian and Ubuntu packages that hold them."""
 
 
-def print_diagnosis(console: Console) -> None:
-    """Print the state of this machine."""
-    for line in (*_machine(), "", *_packages(), "", *_blender()):
+_RAM_BYTES = 1 << 30
+
+
+def print_diagnosis(console: Console) -> bool:
+    """Print the state of this machine; False if Blender is installed and does not start."""
+    starts, blender = _blender()
+    for line in (*_machine(), "", *_packages(), "", *blender):
         console.print(escape(line), highlight=False, soft_wrap=True)
+    return starts
 
 
 def _machine() -> list[str]:
@@ -51,6 +54,8 @@ def _machine() -> list[str]:
     ]
     if not (ram.is_dir() and os.access(ram, os.W_OK)):
         lines.append("no writable /dev/shm: pictures pass through the temporary folder, slower")
+    elif shutil.disk_usage(ram).free < _RAM_BYTES:
+        lines.append("less than 1 GiB free in /dev/shm: scratch goes to the temporary folder")
     return lines
 
 
@@ -73,17 +78,19 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _blender() -> list[str]:
+def _blender() -> tuple[bool, list[str]]:
+    """(it is as it should be, lines)."""
     if _version("bpy") is None:
-        return ["Blender  not installed: this machine can read data sets, not render them"]
+        return True, ["Blender  not installed: this machine can read data sets, not render them"]
     from threedie.render.machine import probe_blender
 
     try:
         probe = probe_blender()
     except MissingExtra as err:
-        return [f"Blender  does not start: {err}", *_library_cure(str(err))]
+        reason = str(err).partition(". It comes with")[0]
+        return False, [f"Blender  does not start: {reason}", *_library_cure(reason)]
     gpus = [f"{kind} {name}" for kind, names in probe.gpus.items() for name in names]
-    return [
+    return True, [
         f"Blender  {probe.blender}",
         f"devices  cpu{''.join(f', {gpu}' for gpu in gpus) or ' (Cycles sees no GPU)'}",
     ]

@@ -146,7 +146,14 @@ def test_all_problems_are_collected_and_the_rest_goes_on(folder: Path) -> None:
 
 
 def test_strange_files_are_notes(folder: Path) -> None:
-    for name in ("notes.txt", "train-000009.tar", "index/old.npz", ".train-000000.tar.tmp"):
+    for name in (
+        "gallery.html",
+        "sheet.png",
+        "notes.txt",
+        "train-000009.tar",
+        "index/old.npz",
+        ".train-000000.tar.tmp",
+    ):
         (folder / name).write_bytes(b"x")
     (folder / ".render").mkdir()
     report = verify_dataset(folder)

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from threedie.manifests.dataset import FILE_NAME, DatasetManifest, ShardEntry
 from threedie.manifests.latents import Array
 
 Picture = NDArray[np.uint8]
+Verify = Literal["once", "always", "never"]
 
 
 class Views(Sequence[Picture]):
@@ -43,7 +44,7 @@ class Views(Sequence[Picture]):
     @overload
     def __getitem__(self, view: slice) -> list[Picture]: ...
     def __getitem__(self, view: int | slice) -> Picture | list[Picture]:
-        """(H, W, 3) uint8 in true RGB."""
+        """(H, W, 3) uint8 in true RGB, the caller's own."""
         if isinstance(view, slice):
             return [self[i] for i in range(*view.indices(len(self)))]
         return self._dataset.decode(self.encoded(view))
@@ -79,7 +80,7 @@ class Dataset(Sequence[Sample]):
 
     Raises:
         ManifestError: dataset.json, an index or a shard's size is not as it must be.
-        ConfigError: there is no such split.
+        ConfigError: there is no such split, or no such way to verify.
     """
 
     def __init__(
@@ -87,8 +88,11 @@ class Dataset(Sequence[Sample]):
         folder: Path,
         *,
         split: str | None = None,
-        verify: Literal["once", "always", "never"] = "once",
+        verify: Verify = "once",
     ) -> None:
+        if verify not in get_args(Verify):
+            known_ways = ", ".join(get_args(Verify))
+            raise ConfigError(f"verify is {verify!r}; it must be one of {known_ways}.")
         self.folder = folder
         self.manifest = DatasetManifest.read(folder)
         known = self.manifest.splits
@@ -129,7 +133,7 @@ class Dataset(Sequence[Sample]):
             object=str(index.objects_N[row]),
             key=str(index.keys_N[row]),
             views=Views(self, split, row),
-            latents=index.latents_NVD[row],
+            latents=index.latents_NVD[row].copy(),
             label=int(index.labels_N[row]),
             split=split,
         )
@@ -166,7 +170,7 @@ def open_dataset(
     path: str | os.PathLike[str],
     *,
     split: str | None = None,
-    verify: Literal["once", "always", "never"] = "once",
+    verify: Verify = "once",
 ) -> Dataset:
     """Open a finished data set; see `Dataset`.
 
@@ -182,7 +186,7 @@ def decode_picture(content: bytes, channel_order: str) -> Picture:
     """Decode a JPEG or PNG file; R and B are put in their places if it is written as bgr."""
     try:
         with Image.open(io.BytesIO(content), formats=("JPEG", "PNG")) as image:
-            pixels = np.asarray(image.convert("RGB"))
+            pixels = np.array(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
         raise ManifestError(f"a picture of {len(content)} bytes does not decode: {err}.") from err
     return np.ascontiguousarray(pixels[:, :, ::-1]) if channel_order == "bgr" else pixels

@@ -30,6 +30,7 @@ from threedie.manifests.dataset import (
 )
 from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
 
+_MEND = "Render again into the same folder: it is made anew."
 _THREADS = 8  # decoding and hashing leave the interpreter lock
 
 
@@ -112,12 +113,12 @@ def _damaged_files(folder: Path, manifest: DatasetManifest) -> dict[str, str]:
     """Files beside the shards that are not as listed, by name: the problem."""
     needed = {name for split in manifest.splits for name in _index_names(split)}
     listing = folder / FILE_NAME
-    found = {name: f"{listing}: lists no {name}." for name in needed - set(manifest.files)}
+    found = {name: f"{listing}: lists no {name}. {_MEND}" for name in needed - set(manifest.files)}
     for name, entry in manifest.files.items():
         if name not in needed | {LEDGER}:
             found[name] = f"{listing}: lists {name!r}, which is no file of a data set."
         elif problem := _file_problem(folder / name, entry):
-            found[name] = problem
+            found[name] = f"{problem} {_MEND}" if name in needed else problem
     return dict(sorted(found.items()))
 
 
@@ -229,9 +230,12 @@ def _total_problems(
 def _notes(folder: Path, manifest: DatasetManifest) -> Iterator[str]:
     if manifest.making.latents_sha256 is not None:
         yield "The latents were given, not drawn: their ranges were not checked."
+    if not any(entry.samples for entry in manifest.shards):
+        yield "It holds no object: all have failed."
     known = {FILE_NAME, *manifest.files, *(entry.name for entry in manifest.shards)}
     inside = (*folder.iterdir(), *(folder / split_index.FOLDER).glob("*"))
     for path in sorted(inside):
         name = path.relative_to(folder).as_posix()
-        if name not in known and name != split_index.FOLDER:
+        ours = name == "gallery.html" or (path.parent == folder and path.suffix == ".png")
+        if name not in known and name != split_index.FOLDER and not ours:
             yield f"{name}{'/' if path.is_dir() else ''} is no part of the data set."

@@ -9,12 +9,13 @@ from concurrent.futures import wait
 from pathlib import Path
 
 from threedie.errors import RenderError
+from threedie.manifests.dataset import FILE_NAME
 from threedie.render.lanes import Lane, harmless_environment, make_scratch
 from threedie.render.machine import Hardware, timeout_for
 from threedie.render.plan import Plan, PlannedObject
 from threedie.render.worker import Task, WorkerConfig
 
-_TIMED_VIEWS = 4
+_TIMED_VIEWS = 5
 _TRIES = 5
 
 
@@ -27,6 +28,9 @@ def estimate(
         RenderError: none of several objects could be rendered.
     """
     making = plan.making
+    there = sum((folder / shard.name).is_file() for shard in plan.shards)
+    if there == len(plan.shards) and (folder / FILE_NAME).is_file():
+        return ["already finished: nothing would be rendered"]
     seconds, sample_bytes = _measure(plan, hardware, timeout_s or timeout_for(making))
     total_bytes = plan.n_objects * sample_bytes
     free = shutil.disk_usage(_existing(folder)).free
@@ -38,7 +42,8 @@ def estimate(
         f"in {len(plan.classes)} classes, source {making.source}",
         f"views    {plan.n_pictures:,} ({making.views} per object, {making.size} px, "
         f"{making.image_format}, {making.channel_order})",
-        f"shards   {len(plan.shards):,} of up to {making.objects_per_shard} objects",
+        f"shards   {len(plan.shards):,} of up to {making.objects_per_shard} objects"
+        + (f"; {there:,} {'is' if there == 1 else 'are'} there" if there else ""),
         f"disk     about {_bytes(total_bytes)} ({_bytes(free)} free)"
         + ("  NOT ENOUGH" if total_bytes > free else ""),
         f"time     about {_duration(plan.n_objects * seconds)} with {hardware.workers} workers on "
@@ -50,6 +55,8 @@ def estimate(
 
 def _measure(plan: Plan, hardware: Hardware, timeout_s: float) -> tuple[float, float]:
     """(seconds per object of the whole machine, bytes per object)."""
+    views = plan.making.views
+    timed = min(views, _TIMED_VIEWS)
     aside = make_scratch()
     config = WorkerConfig(
         making=plan.making,
@@ -66,16 +73,16 @@ def _measure(plan: Plan, hardware: Hardware, timeout_s: float) -> tuple[float, f
         ]
         try:
             chosen = _first_good(plan, lanes, objects)
-            one, few = _time(plan, lanes, chosen, 1), _time(plan, lanes, chosen, _TIMED_VIEWS + 1)
+            one = _time(plan, lanes, chosen, 1)
+            few = _time(plan, lanes, chosen, timed) if timed > 1 else one
             size = sum((aside / f"{obj.key}.part").stat().st_size for obj in set(chosen))
         finally:
             for lane in lanes:
                 lane.close()
             shutil.rmtree(aside, ignore_errors=True)
-    views = plan.making.views
-    per_view = max(few - one, 1e-6) / _TIMED_VIEWS
-    per_object = (max(one - per_view, 0.0) + views * per_view) / len(lanes)
-    return per_object, size / len(set(chosen)) / (_TIMED_VIEWS + 1) * views
+    per_view = max(few - one, 1e-6) / (timed - 1) if timed > 1 else one
+    per_object = max(max(one - per_view, 0.0) + views * per_view, 1e-6) / len(lanes)
+    return per_object, size / len(set(chosen)) / timed * views
 
 
 def _first_good(plan: Plan, lanes: list[Lane], objects: list[PlannedObject]) -> list[PlannedObject]:

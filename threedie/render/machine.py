@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -74,8 +75,16 @@ def probe_blender() -> BlenderProbe:
     lines = run.stderr.strip().splitlines() or [f"ended with status {run.returncode}"]
     answer = next((line for line in lines if line.startswith("PROBE ")), None)
     if answer is None:
-        raise MissingExtra("bpy", "render", why=lines[-1][:300])
+        raise MissingExtra("bpy", "render", why=_reason(lines[-1])[:300])
     return BlenderProbe(**json.loads(answer.removeprefix("PROBE ")))
+
+
+def _reason(line: str) -> str:
+    """What is wrong, out of the last line of a Blender that did not start."""
+    nested = re.fullmatch(
+        r"\S*MissingExtra: bpy is not usable here \((.*)\)\. It comes with.*", line
+    )
+    return nested[1] if nested else line
 
 
 def choose_device(asked: str, gpus: dict[str, list[str]]) -> str:
@@ -103,7 +112,7 @@ def choose_hardware(workers: str, device: str, gpus: dict[str, list[str]]) -> Ha
     """Processes and threads: a process per GPU, or per core as far as memory goes.
 
     One thread in each of many processes keeps all cores busy also while a mesh is imported or a
-    picture encoded (benchmarks/workers.py measures it).
+    picture encoded (`python -m benchmarks.render workers` measures it).
 
     Args:
         workers: "auto", or a number from 1.

@@ -22,6 +22,7 @@ from rich.markup import escape
 from threedie.data.dataset import Dataset, Sample, decode_picture, open_dataset
 from threedie.data.shard import end_of_shard
 from threedie.errors import ConfigError, RenderError
+from threedie.listings import plural
 from threedie.manifests.dataset import Making
 from threedie.render.lanes import Lane, harmless_environment, make_scratch
 from threedie.render.machine import choose_hardware, probe_blender, timeout_for
@@ -161,12 +162,18 @@ def print_comparison(
     compared = rerender(dataset, source, views=views, seed=seed, device=device)
     for each in compared:
         says = "identical" if each.identical else f"{each.psnr_db:.1f} dB"
-        console.print(f"{escape(each.object)} view {each.view}: {says}", highlight=False)
+        line = f"{escape(each.object)} view {each.view}: {says}"
+        console.print(line, highlight=False, soft_wrap=True)
     bad = [c for c in compared if not c.identical and (exact or c.psnr_db < NEAR_DB)]
-    wanted = "identical files" if exact else f"{NEAR_DB:.0f} dB (another device or version)"
+    wanted = (
+        "identical, byte for byte"
+        if exact
+        else f"at least {NEAR_DB:.0f} dB: another device or version"
+    )
     console.print(
-        f"{len(compared) - len(bad)} of {len(compared)} views rendered again are as expected "
-        f"({wanted}).",
+        f"{plural(len(compared), 'view')} rendered again: {len(compared) - len(bad)} as expected "
+        f"({wanted}), {len(bad)} not.",
         highlight=False,
+        soft_wrap=True,
     )
     return not bad
