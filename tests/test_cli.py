@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from threedie import __version__, cli, listings
+from threedie import __version__, cli, doctor, listings
 from threedie.cli import app
+from threedie.errors import MissingExtra
+from threedie.render import machine
 
 VERBS = {
     "doctor": set(),
@@ -184,3 +186,19 @@ def test_a_current_folder_that_is_gone_is_named(tmp_path: Path) -> None:
     assert ended.returncode == 1, ended.stderr
     assert "current folder" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_doctor_fails_where_blender_does_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise MissingExtra("bpy", "render", why="libXi.so.6: cannot open shared object file")
+
+    monkeypatch.setattr(machine, "probe_blender", broken)
+    monkeypatch.setattr(doctor, "_version", lambda _: "1.0")
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["doctor"])
+    assert ended.value.code == 1
+    said = capsys.readouterr().out
+    assert "libxi6" in said
+    assert "3die doctor" not in said

@@ -363,3 +363,19 @@ def test_the_builder_splits_shards_as_the_renderer_does() -> None:
         ("train-000001.tar", "train", 4),
         ("val-000000.tar", "val", 3),
     ]
+
+
+@pytest.mark.parametrize("order", ["rgb", "bgr"])
+def test_what_is_read_is_the_readers_own(tmp_path: Path, order: str) -> None:
+    build(tmp_path, Plan(channel_order=order))  # type: ignore[arg-type,unused-ignore]
+    sample = open_dataset(tmp_path)[0]
+    picture = sample.views[0]
+    assert picture.flags.writeable
+    assert picture.flags.c_contiguous
+    sample.latents[:] = 9
+    assert not (open_dataset(tmp_path)[0].latents == 9).any()
+
+
+def test_an_unknown_way_to_verify_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="nonce"):
+        open_dataset(folder, verify="nonce")  # type: ignore[arg-type]

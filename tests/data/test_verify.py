@@ -465,3 +465,8 @@ def test_the_ledger_is_read_line_by_line(folder: Path) -> None:
         with pytest.raises(ManifestError, match=told):
             read_ledger(folder, DatasetManifest.read(folder))
         assert told in only_problem(folder)
+
+
+def test_a_missing_index_says_how_to_mend_it(folder: Path) -> None:
+    (folder / "index" / "train.npz").unlink()
+    assert only_problem(folder).endswith("it is made anew.")
