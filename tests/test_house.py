@@ -16,7 +16,7 @@ import pytest
 import threedie
 
 PACKAGE = Path(threedie.__file__).parent
-RANK = {"errors": 0, "files": 1, "manifests": 2, "data": 3, "render": 4}
+RANK = {"errors": 0, "words": 0, "files": 1, "manifests": 2, "data": 3, "render": 4}
 """A room may import rooms of its own rank or below; everything else stands above all."""
 
 

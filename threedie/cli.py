@@ -192,7 +192,7 @@ def verify(
 ) -> None:
     """Check a data set: every hash, every picture, every latent."""
     from threedie.data.verify import verify_dataset
-    from threedie.listings import plural
+    from threedie.words import plural
 
     for option, value in (("--rerender", rerender), ("--seed", seed)):
         if value < 0:

@@ -36,8 +36,3 @@ def print_shapes(console: Console) -> None:
         says = (build.__doc__ or "").strip().splitlines() or [""]
         table.add_row(name, known.synset if known else "", says[0])
     console.print(table)
-
-
-def plural(count: int, what: str) -> str:
-    """`1 object`, `2 objects`."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -22,7 +22,6 @@ from rich.markup import escape
 from threedie.data.dataset import Dataset, Sample, decode_picture, open_dataset
 from threedie.data.shard import end_of_shard
 from threedie.errors import ConfigError, RenderError
-from threedie.listings import plural
 from threedie.manifests.dataset import Making
 from threedie.render.lanes import Lane, harmless_environment, make_scratch
 from threedie.render.machine import choose_hardware, probe_blender, timeout_for
@@ -31,6 +30,7 @@ from threedie.render.meshes.sources import MeshSource, open_source
 from threedie.render.parts import read_part
 from threedie.render.plan import PlannedObject
 from threedie.render.worker import Task, WorkerConfig
+from threedie.words import plural
 
 NEAR_DB = 40.0
 """Least PSNR where identity can't be asked for: 4.2 and 4.5 are 50 dB apart, JPEGs 45."""

@@ -14,7 +14,6 @@ from rich.markup import escape
 
 from threedie.data import ledger
 from threedie.errors import ConfigError
-from threedie.listings import plural
 from threedie.render.engine import Outcome, render_dataset
 from threedie.render.estimate import estimate
 from threedie.render.machine import (
@@ -27,6 +26,7 @@ from threedie.render.machine import (
 from threedie.render.plan import Maker, Plan, RenderOptions, make_plan
 from threedie.render.progress import ConsoleProgress
 from threedie.render.workspace import check_same
+from threedie.words import plural
 
 FINISHED_WITH_FAILURES = 3
 
