@@ -9,7 +9,6 @@ from concurrent.futures import wait
 from pathlib import Path
 
 from threedie.errors import RenderError
-from threedie.listings import plural
 from threedie.manifests.dataset import FILE_NAME
 from threedie.render.lanes import Lane, harmless_environment, make_scratch
 from threedie.render.machine import Hardware, timeout_for
@@ -34,20 +33,22 @@ def estimate(
         return ["already finished: nothing would be rendered"]
     seconds, sample_bytes = _measure(plan, hardware, timeout_s or timeout_for(making))
     total_bytes = plan.n_objects * sample_bytes
+    classes = "class" if len(plan.classes) == 1 else "classes"
+    workers = "1 worker" if hardware.workers == 1 else f"{hardware.workers} workers"
     free = shutil.disk_usage(_existing(folder)).free
     by_split = {
         s: sum(len(x.objects) for x in plan.shards if x.split == s) for s in ("train", "val")
     }
     return [
         f"objects  {plan.n_objects:,} ({by_split['train']:,} train, {by_split['val']:,} val) "
-        f"in {len(plan.classes)} {'class' if len(plan.classes) == 1 else 'classes'}, source {making.source}",
+        f"in {len(plan.classes)} {classes}, source {making.source}",
         f"views    {plan.n_pictures:,} ({making.views} per object, {making.size} px, "
         f"{making.image_format}, {making.channel_order})",
         f"shards   {len(plan.shards):,} of up to {making.objects_per_shard} objects"
         + (f"; {there:,} {'is' if there == 1 else 'are'} there" if there else ""),
         f"disk     about {_bytes(total_bytes)} ({_bytes(free)} free)"
         + ("  NOT ENOUGH" if total_bytes > free else ""),
-        f"time     about {_duration(plan.n_objects * seconds)} with {plural(hardware.workers, 'worker')} on "
+        f"time     about {_duration(plan.n_objects * seconds)} with {workers} on "
         f"{making.device}: {making.views / seconds:.1f} views/s, timed on a few views",
         f"recipe   {making.recipe.name}, quality {making.quality}, seed {making.seed}, "
         f"bpy {making.versions.bpy}, hash {making.recipe_hash[:12]}",
