@@ -11,7 +11,7 @@ import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -123,8 +123,9 @@ def _lanes(config: WorkerConfig, hardware: Hardware, limit: float) -> Iterator[l
     try:
         yield lanes
     finally:
-        for lane in lanes:
-            lane.close()
+        # At once: a process inside Blender's own code can take seconds to heed the signal.
+        with ThreadPoolExecutor(len(lanes)) as closers:
+            list(closers.map(Lane.close, lanes))
 
 
 @dataclass(slots=True)

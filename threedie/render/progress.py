@@ -20,6 +20,7 @@ from rich.progress import (
 
 from threedie.manifests.dataset import Failure, ShardEntry
 from threedie.render.plan import Plan, PlannedObject
+from threedie.words import plural
 
 _LINE_EVERY_S = 10.0
 
@@ -77,8 +78,9 @@ class ConsoleProgress(Progress):
         self._views, self._total = plan.making.views, plan.n_objects
         making = plan.making
         self._say(
-            f"{self._total:,} objects × {self._views} views at {making.size} px, recipe "
-            f"{making.recipe.name}, {making.quality}, {making.device}, {len(plan.shards)} shards"
+            f"{plural(self._total, 'object')} × {plural(self._views, 'view')} at {making.size} px, "
+            f"recipe {making.recipe.name}, {making.quality}, {making.device}, "
+            f"{plural(len(plan.shards), 'shard')}"
         )
         if self._console.is_terminal:
             self._bar.update(self._task, total=self._total)
@@ -108,7 +110,7 @@ class ConsoleProgress(Progress):
 
     def shard(self, entry: ShardEntry) -> None:
         """Name a finished shard."""
-        self._say(f"{entry.name}: {entry.samples} objects, {entry.bytes / 2**20:.1f} MiB")
+        self._say(f"{entry.name}: {plural(entry.samples, 'object')}, {entry.bytes / 2**20:.1f} MiB")
 
     def close(self) -> None:
         """Take the bar away."""
