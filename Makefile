@@ -12,10 +12,10 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 	  echo "Python 3.11 was not found, and Blender's module (bpy) has wheels for no other."; \
 	  echo "Install it (and its venv module), or give: make $@ PYTHON=/path/to/python3.11"; exit 2; }
-	@echo "making $(VENV): about 400 MB of packages, a minute or two"
+	@echo "making $(VENV): about 3 GB of packages (torch with CUDA), a few minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[render,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[render,bench,dev]'
 	@touch $@
 
 demo: setup

@@ -23,6 +23,10 @@ COLUMNS = ("rx", "ry", "rz", "floor_hue", "spot_theta", "spot_phi", "spot_hue")
 TRANSLATION_COLUMNS = ("tx", "ty", "tz")
 """What 3DIEBench-T (EquiCaps) appends: a shift in the object's own frame, before its rotation."""
 
+LATENT_GROUPS = {"rotation": 4, "rotation+color": 6, "color": 2}
+"""What can move a representation, and how many numbers say it: the relative quaternion xyzw,
+then the differences of the floor's and the light's hue (SIE, section 4)."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Latents:

@@ -1,0 +1,1 @@
+"""Training and evaluating on 3DIEBench: shards -> pairs -> method -> frozen features -> numbers."""

@@ -1,0 +1,1 @@
+"""Evaluating an encoder: frozen features, probes, retrieval, invariance, and their chance rows."""

@@ -1,0 +1,1 @@
+"""Training a method: settings, loop, checkpoints, ranks, online probes."""
