@@ -27,7 +27,7 @@ BELOW = {
     "baselines": {"errors", "words", "manifests", "baselines"},
     "benchmark": {"errors", "words", "files", "manifests", "data", "baselines", "benchmark"},
 }
-"""What each room may import; what stands beside the rooms (cli, listings, doctor) may import all."""
+"""What each room may import; what stands beside the rooms (cli, listings, doctor), all."""
 
 
 def imported(path: Path) -> set[str]:
