@@ -148,18 +148,27 @@ class Dataset(Sequence[Sample]):
             ManifestError: the shard was changed, cut or replaced.
         """
         index = self.indices[split]
-        entry = self._shards[split][int(index.shards_N[row])]
+        path = self.checked_shard(split, int(index.shards_N[row]))
+        length = int(index.lengths_NV[row, view])
+        with path.open("rb", buffering=0) as file:
+            content = os.pread(file.fileno(), length, int(index.offsets_NV[row, view]))
+        if len(content) != length:
+            raise ManifestError(f"{path}: cut off while it was being read.")
+        return content
+
+    def checked_shard(self, split: str, number: int) -> Path:
+        """A shard's path, once it is known to be what the manifest says (see `verify`).
+
+        Raises:
+            ManifestError: the shard was changed, cut or replaced.
+        """
+        entry = self._shards[split][number]
         if entry.name not in self._checked:
             check_size(self.folder, entry)
             if self._verify != "never":
                 check_hash(self.folder, entry, remember=self._verify == "once")
             self._checked.add(entry.name)
-        length = int(index.lengths_NV[row, view])
-        with (self.folder / entry.name).open("rb", buffering=0) as file:
-            content = os.pread(file.fileno(), length, int(index.offsets_NV[row, view]))
-        if len(content) != length:
-            raise ManifestError(f"{self.folder / entry.name}: cut off while it was being read.")
-        return content
+        return self.folder / entry.name
 
     def decode(self, content: bytes) -> Picture:
         """(H, W, 3) uint8 in true RGB from a picture's file."""
