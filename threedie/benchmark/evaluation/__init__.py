@@ -1,1 +1,1 @@
-"""Evaluating an encoder: frozen features, probes, retrieval, invariance, and their chance rows."""
+"""From an encoder to numbers: features once, probes on them, retrieval, intervals, chance."""

@@ -1,0 +1,197 @@
+"""Results of one evaluation, results.json: every number with all that is needed to judge it.
+
+A number has its 95 % interval over objects and how many objects it rests on. What is undefined is
+null with the reason, never NaN. `metrics` is grouped by part of the representation: "all", and
+"inv" and "equi" where a method splits it; docs/metrics.md has the formulas.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from threedie import files
+from threedie.errors import ManifestError
+from threedie.manifests.dataset import Count, Model, Sha256, parse_json, validated
+
+SCHEMA_VERSION = 1
+FILE_NAME = "results.json"
+_MAX_BYTES = 64 * 2**20
+
+MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,79}$")]
+PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+
+class Number(Model):
+    """One measured number."""
+
+    value: float | None
+    """Null where it is undefined; `note` says why."""
+    low: float | None = None
+    """2.5 % and 97.5 % of the bootstrap over objects; null where there is no interval."""
+    high: float | None = None
+    n: Count
+    """Objects it rests on: they are resampled, the views of one are not independent."""
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Number:
+        if self.value is None and not self.note:
+            raise ValueError("a number that is null needs a note that says why")
+        if (self.low is None) != (self.high is None):
+            raise ValueError("an interval has two ends, or none")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"the interval {self.low} to {self.high} is the wrong way round")
+        return self
+
+
+Numbers = dict[MetricName, Number]
+
+
+class Curve(Model):
+    """One metric over the size of the rotation."""
+
+    axis: Literal["relative", "absolute"]
+    """relative: angle of the rotation between the two views. absolute: of the one view's rotation,
+    from the object's upright pose."""
+    edges_deg: tuple[float, ...]
+    """Bin i holds edge i <= angle < edge i + 1; the last bin holds its upper edge too."""
+    points: tuple[Number, ...]
+
+    @model_validator(mode="after")
+    def _has_a_point_for_each_bin(self) -> Curve:
+        if len(self.points) != len(self.edges_deg) - 1:
+            raise ValueError(f"{len(self.points)} points do not fit {len(self.edges_deg)} edges")
+        return self
+
+
+class ProtocolInfo(Model):
+    """How it was measured."""
+
+    name: str
+    version: Annotated[int, Field(ge=1)]
+    settings: dict[str, JsonValue]
+    """All of them, as they were in this evaluation."""
+    changed: tuple[str, ...] = ()
+    """Settings that differ from the protocol's own: such numbers stand in no table of it."""
+
+
+class SplitInfo(Model):
+    """One split of the data set."""
+
+    objects: Count
+    hash: Sha256
+    """Identifies its pictures."""
+
+
+class DatasetInfo(Model):
+    """What it was measured on."""
+
+    hash: Sha256
+    """Over the splits' hashes."""
+    recipe: str | None
+    """Null where the folder does not say."""
+    size: Annotated[int, Field(ge=1)]
+    """Side of the pictures in the files, in pixels."""
+    views: Annotated[int, Field(ge=1)]
+    splits: dict[str, SplitInfo]
+    classes: Count
+
+
+class EncoderInfo(Model):
+    """What was measured."""
+
+    name: str
+    config: dict[str, JsonValue]
+    """Resolved: every setting of the run that made it, or of the build."""
+    checkpoint_sha256: Sha256 | None
+    dim: Annotated[int, Field(ge=1)]
+    parts: dict[PartName, tuple[Count, Count]]
+    """First and one past the last column of each part."""
+
+
+class Environment(Model):
+    """What ran it."""
+
+    threedie: str
+    torch: str
+    numpy: str
+    python: str
+
+
+class Results(Model):
+    """results.json."""
+
+    schema_version: Literal[1] = 1
+    encoder: EncoderInfo
+    protocol: ProtocolInfo
+    dataset: DatasetInfo
+    seed: Count
+    versions: Environment
+    device: str
+    finished: str
+    """UTC, ISO 8601."""
+    seconds: dict[str, float]
+    """Wall clock by stage; "total" is all of it."""
+    metrics: dict[PartName, Numbers]
+    chance: Numbers
+    """What knowing nothing scores, on this data set."""
+    references: dict[str, Numbers]
+    """Retrieval and equivariance of predictors one can do without: "identity" does nothing,
+    "oracle" answers with the true target's embedding."""
+    curves: dict[PartName, dict[MetricName, Curve]]
+    per_class: dict[PartName, dict[MetricName, dict[str, Number]]]
+    """By the class's name in the data set."""
+    notes: tuple[str, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        body = self.model_dump(mode="json")
+        text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-8", "surrogatepass") + b"\n"
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            StorageError: it can't be written.
+        """
+        files.put(path, self.to_bytes())
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        """Read and check a file.
+
+        Raises:
+            ManifestError: absent, not JSON, of another schema, a wrong field (named).
+        """
+        body = parse_json(_read_bounded(path), str(path))
+        found = body.get("schema_version")
+        if found != SCHEMA_VERSION or isinstance(found, bool):
+            raise ManifestError(_other_schema(path, found))
+        return validated(cls, body, path)
+
+
+def _read_bounded(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ManifestError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB: no results.")
+        return path.read_bytes()
+    except OSError as err:
+        raise ManifestError(
+            f"{path}: {err.strerror}. A finished run has a {FILE_NAME}; `3die bench` or "
+            "`3die eval` makes one."
+        ) from err
+
+
+def _other_schema(path: Path, found: Any) -> str:
+    newer = isinstance(found, int) and found > SCHEMA_VERSION
+    hint = (
+        "written by a newer threedie: update it"
+        if newer
+        else "not results of threedie; evaluate again with `3die eval`"
+    )
+    return f"{path}: schema_version is {found!r}, {SCHEMA_VERSION} was expected ({hint})."
