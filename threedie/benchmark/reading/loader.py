@@ -18,14 +18,15 @@ from torch import Tensor
 
 from threedie.benchmark.reading.ahead import Job, choose_workers, work_ahead
 from threedie.benchmark.reading.buffers import Buffers
+from threedie.benchmark.reading.encoded import check_size
 from threedie.benchmark.reading.pairs import PairBatch, Pairs, Rows, Slice, changes
-from threedie.benchmark.reading.split import Split, check_size
+from threedie.benchmark.reading.split import Split
 from threedie.errors import ConfigError
 
 _PIECE = 16  # pictures a thread takes at a time
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ViewBatch:
     """Pictures in order."""
 

@@ -28,7 +28,7 @@ _HUES = [COLUMNS.index("floor_hue"), COLUMNS.index("spot_hue")]
 _ORDER, _VIEWS, SHARDS, BUFFER = range(4)  # streams of random words that never meet
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class PairBatch:
     """Two views of each object, and what changed between them."""
 
