@@ -44,6 +44,8 @@ class Method(nn.Module):
 
     Config: ClassVar[type[Any]]
     """Frozen dataclass of the method's own settings, with the paper's defaults."""
+    trains: ClassVar[bool] = True
+    """False: there is nothing to train; the loss is a zero without a gradient."""
 
     def __init__(self, backbone: nn.Module, dim: int, config: Any, *, n_classes: int) -> None:
         super().__init__()
