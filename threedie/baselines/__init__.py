@@ -42,7 +42,9 @@ METHODS: dict[str, MethodEntry] = {
     "augself": MethodEntry("augself:AugSelf", "SimCLR, and an MLP that finds q from both views"),
     "augself-color": MethodEntry("augself:AugSelf", "AugSelf, rotation and hues", _ROT_COLOR),
     "equimod": MethodEntry("equimod:EquiMod", "EquiMod on SimCLR: a second, moved projection"),
-    "equimod-color": MethodEntry("equimod:EquiMod", "EquiMod, rotation and hues", _ROT_COLOR),
+    "equimod-color": MethodEntry(
+        "equimod:EquiMod", "EquiMod, rotation and hues", {**_ROT_COLOR, "equi_factor": 1.0}
+    ),
     "equimod-vicreg": MethodEntry("equimod_vicreg:EquiModVICReg", "EquiMod on VICReg"),
     "random": MethodEntry(
         "untrained:Untrained", "the backbone as initialised: the floor of a table"

@@ -14,10 +14,10 @@ import contextlib
 import difflib
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -74,9 +74,7 @@ def build_encoder(
 
 def _build(room: str, model: str, name: str, pretrained: bool, size: int | None) -> nn.Module:
     if not model or not room:
-        _unknown(
-            name, room, PUBLISHED, also=", torchvision:NAME, timm:NAME or your_module:function"
-        )
+        _unknown(name, [*PUBLISHED, "torchvision:NAME", "timm:NAME", "your_module:function"])
     if room == "torchvision":
         return _torchvision(model, pretrained, size)
     if room == "timm":
@@ -103,7 +101,7 @@ def _torchvision(model: str, pretrained: bool, size: int | None) -> nn.Module:
     models = _import("torchvision.models")
     known = models.list_models(module=models)
     if model not in known:
-        _unknown(model, "torchvision", known)
+        _unknown(model, known)
     options: dict[str, Any] = {"weights": "DEFAULT"} if pretrained else {}
     if size is not None and model.startswith("vit_"):
         options["image_size"] = size
@@ -122,7 +120,7 @@ def _torchvision(model: str, pretrained: bool, size: int | None) -> nn.Module:
 def _timm(model: str, pretrained: bool, size: int | None) -> nn.Module:
     timm = _import("timm")
     if ":" not in model and not timm.is_model(model.partition(".")[0]):
-        _unknown(model, "timm", timm.list_models())
+        _unknown(model, timm.list_models())
     options = {"pretrained": pretrained, "num_classes": 0}
     built: nn.Module
     with _telling(f"timm:{model}"):
@@ -179,11 +177,10 @@ def _import(package: str) -> Any:
         raise MissingExtra(package.partition(".")[0], "bench", why=str(err)) from err
 
 
-def _unknown(name: str, room: str, known: Iterable[str], *, also: str = "") -> None:
-    names = list(known)
+def _unknown(name: str, names: list[str]) -> NoReturn:
     near = difflib.get_close_matches(name, names, n=3)
     says = f" Did you mean {' or '.join(near)}?" if near else ""
-    listed = f" Known: {', '.join(names)}{also}." if len(names) < 10 else ""
+    listed = f" Known: {', '.join(names)}." if len(names) < 10 else ""
     raise ConfigError(f"unknown encoder '{name}'.{says}{listed}")
 
 

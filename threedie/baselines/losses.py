@@ -18,7 +18,7 @@ from threedie.errors import ConfigError
 
 
 def invariance(a_NE: Tensor, b_NE: Tensor) -> Tensor:
-    """Squared distance, mean over N *and* E (VICReg eq. 5 sums over E instead).
+    """Squared distance, mean over N *and* E, as VICReg's code; its eq. 5 sums over E.
 
     Raises:
         ConfigError: two shapes.
@@ -30,8 +30,9 @@ def invariance(a_NE: Tensor, b_NE: Tensor) -> Tensor:
 def variance_hinge(z_NE: Tensor, *, target_std: float = 1.0, eps: float = 1e-4) -> Tensor:
     """Mean over E of max(0, target_std − sqrt(var + eps)) of one view (VICReg eq. 1 and 2).
 
-    The variance is divided by N − 1. This is the whole hinge: a caller with two views takes their
-    mean. (solo-learn and eb_jepa take the sum, so their weight counts twice.)
+    The variance is divided by N − 1. A caller with two views takes the mean of both hinges, as
+    VICReg's code does; its eq. 6 adds them, and so do solo-learn and eb_jepa: a weight of theirs is
+    2 of ours.
 
     Raises:
         ConfigError: fewer than 2 rows.

@@ -103,6 +103,30 @@ class Method(nn.Module):
         raise NotImplementedError
 
 
+class MovingMethod(Method):
+    """A method whose `predictor` moves what `projector_equi` gives."""
+
+    projector_equi: nn.Module
+    predictor: nn.Module
+    equi_from: int = 0
+    """The first column of D that `projector_equi` sees."""
+
+    @property
+    def has_predictor(self) -> bool:
+        """True."""
+        return True
+
+    def embed(self, r_ND: Tensor) -> Tensor:
+        """(N, E): the equivariant columns, projected."""
+        embedding: Tensor = self.projector_equi(r_ND[:, self.equi_from :])
+        return embedding
+
+    def predict(self, e_NE: Tensor, z_NG: Tensor) -> Tensor:
+        """(N, E): moved by z."""
+        moved: Tensor = self.predictor(e_NE, z_NG)
+        return moved
+
+
 def frozen(method: Method) -> Method:
     """The method in eval mode, without gradients."""
     for parameter in method.parameters():

@@ -16,7 +16,7 @@ from threedie.errors import ConfigError
 def projector(dim: int, widths: Sequence[int]) -> nn.Sequential:
     """(N, D) to (N, E): Linear, BatchNorm, ReLU for each width but the last, then a bare Linear.
 
-    The last one has neither bias nor BatchNorm (VICReg, section 4.2, as SIE uses it). State-dict
+    VICReg's expander, as SIE uses it: the last layer has neither bias nor BatchNorm. State-dict
     names are the official ones: 0, 1, 3, 4, 6 for three widths.
     """
     layers: list[nn.Module] = []

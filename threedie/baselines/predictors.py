@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +77,7 @@ class Hypernetwork(nn.Module):
 
     def __init__(self, latents: int, outputs: int, *, deep: bool, bias: bool) -> None:
         super().__init__()
+        self.bias = bias
         hidden: list[nn.Module] = []
         for _ in range(2 if deep else 0):
             hidden += [nn.Linear(latents, latents, bias=bias), nn.ReLU()]
@@ -88,20 +89,19 @@ class Hypernetwork(nn.Module):
         return numbers
 
     def factors(self, z_NG: Tensor) -> tuple[Tensor, Tensor]:
-        """codes (N, C) and basis (outputs, C), whose product codes @ basis.T is `forward`."""
+        """Codes (N, C) and basis (outputs, C), whose product codes @ basis.T is `forward`."""
         codes_NC = z_NG
         for layer in list(self.net)[:-1]:
             codes_NC = layer(codes_NC)
-        last = self.net[-1]
-        assert isinstance(last, nn.Linear)
-        if last.bias is None:
+        last = cast(nn.Linear, self.net[-1])
+        if not self.bias:
             return codes_NC, last.weight
         one_N1 = torch.ones_like(codes_NC[:, :1])
         return torch.cat([codes_NC, one_N1], 1), torch.cat([last.weight, last.bias[:, None]], 1)
 
 
 class HyperPredictor(nn.Module):
-    """Layers whose weights a hypernetwork writes for each object (SIE, section 3.2)."""
+    """Layers whose weights a hypernetwork writes for each object."""
 
     def __init__(
         self, widths: Sequence[int], hypernet: Hypernetwork, *, relu: bool, bias: bool

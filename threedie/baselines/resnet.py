@@ -109,18 +109,20 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        widths, inputs = (64, 128, 256, 512), 64
-        for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), start=1):
-            layers = []
-            for i in range(depth):
-                stride = 2 if i == 0 and stage > 1 else 1
-                layers.append(block(inputs, width, stride=stride, shortcut=i == 0))
-                inputs = width * block.expansion
-            self.add_module(f"layer{stage}", nn.Sequential(*layers))
-        self.dim = inputs
+        self.dim = 64
+        self.layer1 = self._stage(block, 64, depths[0], stride=1)
+        self.layer2 = self._stage(block, 128, depths[1], stride=2)
+        self.layer3 = self._stage(block, 256, depths[2], stride=2)
+        self.layer4 = self._stage(block, 512, depths[3], stride=2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def _stage(self, block: type[Block], width: int, depth: int, *, stride: int) -> nn.Sequential:
+        layers = [block(self.dim, width, stride=stride, shortcut=True)]
+        self.dim = width * block.expansion
+        layers += [block(self.dim, width, stride=1, shortcut=False) for _ in range(depth - 1)]
+        return nn.Sequential(*layers)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """(N, D)."""

@@ -26,14 +26,14 @@ from threedie.baselines.checks import (
     check_widths,
 )
 from threedie.baselines.losses import covariance_penalty, invariance, variance_hinge
-from threedie.baselines.method import Method, Terms
+from threedie.baselines.method import MovingMethod, Terms
 from threedie.baselines.networks import projector, share_widths, split_sizes
 from threedie.baselines.predictors import PredictorSettings, build_predictor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SIEConfig(PredictorSettings):
-    """Defaults of the paper's section 4 (rotation; ResNet-18, batch 1024)."""
+    """Defaults of the paper (rotation; ResNet-18, batch 1024)."""
 
     projector: tuple[int, ...] = (2048, 2048, 2048)
     """Widths of both projectors together; each part gets its share."""
@@ -64,7 +64,7 @@ class SIEConfig(PredictorSettings):
         check_rows(self, "covariance_rows")
 
 
-class SIE(Method):
+class SIE(MovingMethod):
     """Split invariant-equivariant."""
 
     Config = SIEConfig
@@ -74,10 +74,10 @@ class SIE(Method):
         self, backbone: nn.Module, dim: int, config: SIEConfig, *, n_classes: int = 0
     ) -> None:
         super().__init__(backbone, dim, config, n_classes=n_classes)
-        self.inv, equi = split_sizes(dim, config.equi_share) if config.invariant_part else (0, dim)
+        inv, equi = split_sizes(dim, config.equi_share) if config.invariant_part else (0, dim)
+        self.equi_from = inv
         if config.invariant_part:
-            inv_widths = share_widths(config.projector, self.inv, dim)
-            self.projector_inv = projector(self.inv, inv_widths)
+            self.projector_inv = projector(inv, share_widths(config.projector, inv, dim))
         widths = share_widths(config.projector, equi, dim)
         self.projector_equi = projector(equi, widths)
         self.predictor = build_predictor(config, widths[-1], self.latent_size)
@@ -89,28 +89,25 @@ class SIE(Method):
         equi_x, equi_y = self.embed(x_ND), self.embed(y_ND)
         projections = {"equi_x": equi_x, "equi_y": equi_y, "moved": self.predict(equi_x, z_NG)}
         if self.config.invariant_part:
-            projections["inv_x"] = self.projector_inv(x_ND[:, : self.inv])
-            projections["inv_y"] = self.projector_inv(y_ND[:, : self.inv])
+            projections["inv_x"] = self.projector_inv(x_ND[:, : self.equi_from])
+            projections["inv_y"] = self.projector_inv(y_ND[:, : self.equi_from])
         return projections
 
     def terms(self, projections: Mapping[str, Tensor]) -> Terms:
-        """Equations 1 to 5 of the paper; variance and covariance see both parts side by side."""
+        """VICReg's terms; variance and covariance see both parts side by side."""
         p, c = projections, self.config
-        equivariance = invariance(p["moved"], p["equi_y"])
-        views = [self._whole(p, "x"), self._whole(p, "y")]
-        terms = {
-            "equivariance": equivariance,
-            "variance": torch.stack([variance_hinge(view) for view in views]).mean(),
-            "covariance": torch.stack(
-                [covariance_penalty(view, rows=c.covariance_rows) for view in views]
-            ).sum(),
-        }
-        loss = c.std_coeff * terms["variance"] + c.cov_coeff * terms["covariance"]
+        x, y = self._whole(p, "x"), self._whole(p, "y")
+        equi = invariance(p["moved"], p["equi_y"])
+        std = (variance_hinge(x) + variance_hinge(y)) / 2
+        cov = covariance_penalty(x, rows=c.covariance_rows)
+        cov = cov + covariance_penalty(y, rows=c.covariance_rows)
+        terms = {"equivariance": equi, "variance": std, "covariance": cov}
+        loss = c.std_coeff * std + c.cov_coeff * cov
         if c.invariant_part:
-            terms["invariance"] = invariance(p["inv_x"], p["inv_y"])
-            loss = loss + c.sim_coeff * (terms["invariance"] + c.equi_factor * equivariance)
+            terms["invariance"] = inv = invariance(p["inv_x"], p["inv_y"])
+            loss = loss + c.sim_coeff * (inv + c.equi_factor * equi)
         else:
-            loss = loss + c.sim_coeff * equivariance
+            loss = loss + c.sim_coeff * equi
         if c.predictor_variance:  # halved, as each view's is
             terms["moved_variance"] = variance_hinge(p["moved"]) / 2
             loss = loss + c.std_coeff * terms["moved_variance"]
@@ -125,20 +122,5 @@ class SIE(Method):
         """The invariant columns come first; an all-equivariant representation has one part."""
         if not self.config.invariant_part:
             return {"all": slice(0, self.dim)}
-        halves = {"inv": slice(0, self.inv), "equi": slice(self.inv, self.dim)}
+        halves = {"inv": slice(0, self.equi_from), "equi": slice(self.equi_from, self.dim)}
         return {"all": slice(0, self.dim), **halves}
-
-    @property
-    def has_predictor(self) -> bool:
-        """True."""
-        return True
-
-    def embed(self, r_ND: Tensor) -> Tensor:
-        """(N, E): the equivariant columns, projected."""
-        embedding: Tensor = self.projector_equi(r_ND[:, self.inv :])
-        return embedding
-
-    def predict(self, e_NE: Tensor, z_NG: Tensor) -> Tensor:
-        """(N, E): moved by z."""
-        moved: Tensor = self.predictor(e_NE, z_NG)
-        return moved

@@ -68,7 +68,7 @@ class VICReg(Method):
         return {"x": self.projector(x_ND), "y": self.projector(y_ND)}
 
     def terms(self, projections: Mapping[str, Tensor]) -> Terms:
-        """Equation 6, with the mean of both views' variances and the sum of their covariances."""
+        """The mean of both views' hinges, the sum of their covariances."""
         x, y, c = projections["x"], projections["y"], self.config
         rows = c.covariance_rows
         inv = invariance(x[:, : self.bound], y[:, : self.bound])
