@@ -19,7 +19,7 @@ from threedie.manifests.recipes import Quality, Recipe
 
 SCHEMA_VERSION = 1
 FILE_NAME = "dataset.json"
-_MAX_BYTES = 64 * 2**20
+MAX_BYTES = 64 * 2**20
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,120}$")]
@@ -162,22 +162,30 @@ class DatasetManifest(Model):
             ManifestError: absent, not JSON, another schema, a wrong field (named), a changed byte.
         """
         path = folder / FILE_NAME
-        content = _read_bounded(path)
-        body = parse_json(content, str(path))
+        return cls.parse(_read_bounded(path), str(path))
+
+    @classmethod
+    def parse(cls, content: bytes, where: str) -> DatasetManifest:
+        """Check the bytes of a dataset.json, wherever they came from.
+
+        Raises:
+            ManifestError: not JSON, another schema, a wrong field (named), a changed byte.
+        """
+        body = parse_json(content, where)
         found = body.get("schema_version")
         if found != SCHEMA_VERSION:
             newer = isinstance(found, int) and found > SCHEMA_VERSION
             hint = "made by a newer threedie: update it" if newer else "not a manifest of threedie"
             raise ManifestError(
-                f"{path}: schema_version is {found!r}, {SCHEMA_VERSION} was expected ({hint})."
+                f"{where}: schema_version is {found!r}, {SCHEMA_VERSION} was expected ({hint})."
             )
         claimed = body.pop("self_sha256", None)
-        manifest = validated(cls, body, path)
+        manifest = validated(cls, body, where)
         # The bytes too: 0.39269908169872414 and …415 are the same number.
         whole = claimed == hashlib.sha256(canonical_json(body)).hexdigest()
         if not whole or content != _as_written({**body, "self_sha256": claimed}):
             raise ManifestError(
-                f"{path}: its content does not match its self_sha256, so it was changed after it "
+                f"{where}: its content does not match its self_sha256, so it was changed after it "
                 "was written. Fetch it anew, or render into another folder."
             )
         return manifest
@@ -205,8 +213,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _read_bounded(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ManifestError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB.")
+        if path.stat().st_size > MAX_BYTES:
+            raise ManifestError(f"{path}: larger than {MAX_BYTES // 2**20} MiB.")
         return path.read_bytes()
     except OSError as err:
         hint = "" if path.parent.is_dir() else " (there is no such folder)"
@@ -233,7 +241,7 @@ def parse_json(content: bytes, where: str) -> dict[str, Any]:
     return value
 
 
-def validated(model: type[M], body: dict[str, Any], path: Path) -> M:
+def validated(model: type[M], body: dict[str, Any], path: Path | str) -> M:
     """A model from a JSON object.
 
     Raises:
