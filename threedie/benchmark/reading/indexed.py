@@ -14,7 +14,7 @@ from threedie.benchmark.reading.encoded import EncodedSplit
 from threedie.benchmark.reading.memory import Cache, with_cache
 from threedie.data.dataset import Dataset
 from threedie.errors import ConfigError, ManifestError, StorageError
-from threedie.manifests.dataset import canonical_json
+from threedie.manifests.dataset import DatasetManifest, canonical_json
 
 
 class IndexedSplit(EncodedSplit):
@@ -40,10 +40,9 @@ class IndexedSplit(EncodedSplit):
         self.name = split
         self.objects_N, self.labels_N = index.objects_N, index.labels_N
         self.latents_NVL = index.latents_NVD
-        self.n_classes = max(c.label for c in manifest.classes) + 1
+        self.n_classes = n_classes(manifest)
         self.pixel_mean, self.pixel_std = manifest.pixel_mean, manifest.pixel_std
-        body = canonical_json([manifest.model_dump(mode="json"), split])
-        self.data_hash = hashlib.sha256(body).hexdigest()
+        self.data_hash = split_hash(manifest, split)
         self.picture_size = manifest.making.size
         self._bgr = manifest.making.channel_order == "bgr"
         self._index, self._shards = index, _OpenShards(dataset, split)
@@ -61,6 +60,17 @@ class IndexedSplit(EncodedSplit):
         if len(content) != length:
             raise ManifestError(f"{shard.path}: cut off while it was being read.")
         return content
+
+
+def n_classes(manifest: DatasetManifest) -> int:
+    """One more than the largest label of a data set."""
+    return max((c.label for c in manifest.classes), default=-1) + 1
+
+
+def split_hash(manifest: DatasetManifest, split: str) -> str:
+    """SHA-256 over a manifest, in which every shard's hash is, and the split's name."""
+    body = canonical_json([manifest.model_dump(mode="json"), split])
+    return hashlib.sha256(body).hexdigest()
 
 
 class _OpenShard:

@@ -23,7 +23,7 @@ from threedie.benchmark.reading.pairs import PairBatch, Pairs, Rows, Slice, chan
 from threedie.benchmark.reading.split import Split
 from threedie.errors import ConfigError
 
-_PIECE = 16  # pictures a thread takes at a time
+PIECE = 16  # pictures a thread takes at a time
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -179,7 +179,7 @@ def _view_batch(images: Tensor, rows: Rows, views: Rows) -> ViewBatch:
 def decoding(split: Split, rows_B: Rows, views_B: Rows, images_BHW3: Tensor) -> list[partial[None]]:
     """The work of filling a buffer, in pieces for threads."""
     out = images_BHW3.numpy()
-    cuts = [slice(i, i + _PIECE) for i in range(0, len(rows_B), _PIECE)]
+    cuts = [slice(i, i + PIECE) for i in range(0, len(rows_B), PIECE)]
     return [partial(split.read, rows_B[c], views_B[c], out.shape[1], out[c]) for c in cuts]
 
 

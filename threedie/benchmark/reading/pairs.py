@@ -96,9 +96,10 @@ def words(seed: int, epoch: int, stream: int, count: int, *, part: int = 0) -> N
     return generator.random_raw(count).astype(np.uint64)
 
 
-def below(words_N: NDArray[np.uint64], limit: int) -> Rows:
+def below(words_N: NDArray[np.uint64], limit: int | Rows) -> Rows:
     """Integers 0 … limit − 1 from 64-bit words (bias below limit / 2³²)."""
-    return ((words_N >> np.uint64(32)) * np.uint64(limit) >> np.uint64(32)).astype(np.int64)
+    high, limits = words_N >> np.uint64(32), np.asarray(limit, np.uint64)
+    return (high * limits >> np.uint64(32)).astype(np.int64)
 
 
 def epoch_order(n_objects: int, *, seed: int, epoch: int) -> Rows:
