@@ -6,9 +6,11 @@ https://arxiv.org/abs/1512.03385
 What differs from torchvision's (facts read in facebookresearch/SIE 54541cf; official weights need
 all of them, though most change no parameter's shape):
 - the first block of every stage has a 1×1 shortcut, layer1's too (4,224 parameters more);
-- strided convolutions and the pooling are padded on the right and below only, (2, 3) for the 7×7;
+- strided 3×3 and the pooling are padded on the right and below only, the 7×7 by 2 and 3;
 - a basic block strides in its second 3×3, not in its first;
 - the last BatchNorm of each block starts at zero.
+Ours takes any side. Where 32 does not divide it, the official one stops in most cases, and in some
+adds maps of two sizes.
 
 Shape suffixes: N = pictures, C = channels, H, W = pixels, D = representation.
 """
@@ -25,17 +27,16 @@ from torch import Tensor, nn
 def _conv3x3(inputs: int, outputs: int, stride: int) -> nn.Module:
     if stride == 1:
         return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return RightPadded(inputs, outputs, 3, stride=stride, bias=False)
+    return Strided3x3(inputs, outputs, 3, stride=stride, bias=False)
 
 
-class RightPadded(nn.Conv2d):
-    """A strided convolution that looks at even pixels: k//2 − 1 zeros before them, k//2 after."""
+class Strided3x3(nn.Conv2d):
+    """Stride 2, padded on the right and below only."""
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        """Half the height and width (rounded up for a 3×3)."""
-        after = self.kernel_size[0] // 2
-        padded = F.pad(x_NCHW, (after - 1, after, after - 1, after))
-        return super().forward(padded)
+        """Half the height and width, rounded up as the shortcut's are."""
+        height, width = x_NCHW.shape[-2:]
+        return super().forward(F.pad(x_NCHW, (0, 1 + width % 2, 0, 1 + height % 2)))
 
 
 class Block(nn.Module):
@@ -105,7 +106,7 @@ class ResNet(nn.Module):
 
     def __init__(self, block: type[Block], depths: Sequence[int]) -> None:
         super().__init__()
-        self.conv1 = RightPadded(3, 64, 7, stride=2, bias=False)
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
@@ -126,7 +127,8 @@ class ResNet(nn.Module):
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """(N, D)."""
-        x_NCHW = self.maxpool(self.relu(self.bn1(self.conv1(x_NCHW))))
+        x_NCHW = self.conv1(F.pad(x_NCHW, (2, 3, 2, 3)))
+        x_NCHW = self.maxpool(self.relu(self.bn1(x_NCHW)))
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             x_NCHW = stage(x_NCHW)
         return torch.flatten(F.adaptive_avg_pool2d(x_NCHW, 1), 1)
