@@ -54,4 +54,4 @@ def split_sizes(dim: int, equi_share: float) -> tuple[int, int]:
 
 def share_widths(widths: Sequence[int], part: int, dim: int) -> tuple[int, ...]:
     """A projector's widths for `part` of `dim` columns: in proportion, halves to the even one."""
-    return tuple(max(1, round(width * part / dim)) for width in widths)
+    return tuple(max(1, round(width * (part / dim))) for width in widths)
