@@ -35,11 +35,12 @@ def parse_setting(key: str, text: str, annotation: Any) -> Any:
     """
     if text.lower() == "none" and type(None) in get_args(annotation):
         return None
-    value: Any = text
-    if any(get_origin(kind) is tuple for kind in _alternatives(annotation)):
-        value = tuple(part.strip() for part in text.strip("()[]").split(",") if part.strip())
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     try:
-        return TypeAdapter(annotation).validate_strings(value)
+        if any(get_origin(kind) is tuple for kind in _alternatives(annotation)):
+            parts = text.strip("()[]").split(",")
+            return adapter.validate_python(tuple(p.strip() for p in parts if p.strip()))
+        return adapter.validate_strings(text)
     except ValidationError as err:
         raise ConfigError(f"{key} is '{text}'; it must be {describe(annotation)}.") from err
 

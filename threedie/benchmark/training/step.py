@@ -63,10 +63,11 @@ def on_device(batch: PairBatch, group: str, device: torch.device) -> tuple[Tenso
 
 
 def terms_of(method: Method, projections: dict[str, Tensor]) -> Terms:
-    """The loss and its terms from the projections of all ranks, in float32."""
-    rows = {name: gather(_float32(value)) for name, value in projections.items()}
+    """The loss and its terms from the projections of all ranks, never in 16 bits."""
+    rows = {name: gather(_widened(value)) for name, value in projections.items()}
     return method.terms(rows)
 
 
-def _float32(value: Tensor) -> Tensor:
-    return value.float() if value.is_floating_point() else value
+def _widened(value: Tensor) -> Tensor:
+    """Of 16 bits to 32; the rest as it is."""
+    return value.float() if value.is_floating_point() and value.itemsize < 4 else value

@@ -52,8 +52,8 @@ def _replaced(module: nn.Module) -> nn.Module:
 class SharedBatchNorm(_BatchNorm):
     """BatchNorm with the mean and the variance of all ranks' rows, in two exact passes.
 
-    In eval mode, and in a single process, it is the plain one. Mean and variance are float32
-    whatever the input is; the running variance is the unbiased one, as torch keeps it.
+    In eval mode, and in a single process, it is the plain one. Mean and variance are never
+    in 16 bits; the running variance is the unbiased one, as torch keeps it.
     """
 
     @classmethod
@@ -77,7 +77,7 @@ class SharedBatchNorm(_BatchNorm):
             return F.batch_norm(
                 input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
-        x = input.float()
+        x = input.float() if input.itemsize < 4 else input
         axes = [axis for axis in range(x.ndim) if axis != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         count = x.numel() // x.shape[1] * _world()
