@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from threedie.benchmark.reading.memory import Fetch
 from threedie.benchmark.reading.pictures import Picture, decode_into
 from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.latents import Array
@@ -20,7 +21,7 @@ Three = tuple[float, float, float]
 
 
 class EncodedSplit:
-    """A split whose pictures are files or parts of files; subclasses give `_fetch`.
+    """A split whose pictures are files or parts of files; subclasses fill in the fields.
 
     Thread-safe. Fields as in `split.Split`.
     """
@@ -35,6 +36,8 @@ class EncodedSplit:
     data_hash: str
     picture_size: int
     _bgr: bool
+    _fetch: Fetch
+    """Not a method of the split: that would be a cycle, and files would stay open."""
 
     def __len__(self) -> int:
         return len(self.objects_N)
@@ -46,7 +49,7 @@ class EncodedSplit:
 
     def encoded(self, row: int, view: int) -> bytes:
         """A picture's file as it is stored (its channel order too)."""
-        raise NotImplementedError
+        return self._fetch(row, view)
 
     def read(
         self, rows_B: Sequence[int] | Rows, views_B: Sequence[int] | Rows, size: int, out: Picture

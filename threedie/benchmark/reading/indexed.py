@@ -45,21 +45,7 @@ class IndexedSplit(EncodedSplit):
         self.data_hash = split_hash(manifest, split)
         self.picture_size = manifest.making.size
         self._bgr = manifest.making.channel_order == "bgr"
-        self._index, self._shards = index, _OpenShards(dataset, split)
-        self._fetch = with_cache(self._from_shard, index.lengths_NV, cache)
-
-    def encoded(self, row: int, view: int) -> bytes:
-        """A picture's file as it stands in the shard."""
-        return self._fetch(row, view)
-
-    def _from_shard(self, row: int, view: int) -> bytes:
-        index = self._index
-        shard = self._shards.get(int(index.shards_N[row]))
-        length = int(index.lengths_NV[row, view])
-        content = os.pread(shard.descriptor, length, int(index.offsets_NV[row, view]))
-        if len(content) != length:
-            raise ManifestError(f"{shard.path}: cut off while it was being read.")
-        return content
+        self._fetch = with_cache(_Shards(dataset, split).read, index.lengths_NV, cache)
 
 
 def n_classes(manifest: DatasetManifest) -> int:
@@ -88,17 +74,27 @@ class _OpenShard:
             os.close(self.descriptor)
 
 
-class _OpenShards:
+class _Shards:
     """Shards that were checked once and stay open: a read is one pread."""
 
-    _MOST = 256  # a process may have 1024 files open by default
+    MOST_OPEN = 256  # a process may have 1024 files open by default
 
     def __init__(self, dataset: Dataset, split: str) -> None:
         self._dataset, self._split = dataset, split
+        self._index = dataset.indices[split]
         self._open: dict[int, _OpenShard] = {}
         self._lock = threading.Lock()
 
-    def get(self, number: int) -> _OpenShard:
+    def read(self, row: int, view: int) -> bytes:
+        """The encoded bytes of a picture."""
+        shard = self._shard(int(self._index.shards_N[row]))
+        length = int(self._index.lengths_NV[row, view])
+        content = os.pread(shard.descriptor, length, int(self._index.offsets_NV[row, view]))
+        if len(content) != length:
+            raise ManifestError(f"{shard.path}: cut off while it was being read.")
+        return content
+
+    def _shard(self, number: int) -> _OpenShard:
         shard = self._open.get(number)
         if shard is None:
             with self._lock:  # a shard is hashed by one thread only
@@ -107,7 +103,7 @@ class _OpenShards:
 
     def _add(self, number: int) -> _OpenShard:
         shard = _OpenShard(self._dataset.checked_shard(self._split, number))
-        while len(self._open) >= self._MOST:
+        while len(self._open) >= self.MOST_OPEN:
             self._open.pop(next(iter(self._open)))
         self._open[number] = shard
         return shard

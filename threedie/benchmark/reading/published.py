@@ -17,7 +17,7 @@ import numpy as np
 from threedie.benchmark.reading.encoded import EncodedSplit, Three
 from threedie.benchmark.reading.memory import Cache, with_cache
 from threedie.benchmark.reading.pictures import side_of
-from threedie.benchmark.reading.published_index import read_published
+from threedie.benchmark.reading.published_index import PublishedIndex, read_published
 from threedie.data.dataset import Verify
 from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.classes import CLASSES, find_class
@@ -70,28 +70,31 @@ class PublishedSplit(EncodedSplit):
         labels, self.n_classes = class_labels(find_objects(folder))
         objects = choose_objects(folder, split, lists or folder, labels)
         index = read_published(folder, objects, remembered=verify != "always")
-        self.folder, self.name = folder, split
+        self.name = split
         self.objects_N = np.array(objects, dtype=np.str_)
         self.labels_N = np.array([labels[o.partition("/")[0]] for o in objects], dtype=np.int64)
-        self.latents_NVL, self._lengths_NV = index.latents_NVL, index.lengths_NV
-        self._suffix, self._bgr = index.suffix, channel_order == "bgr"
+        self.latents_NVL, self._bgr = index.latents_NVL, channel_order == "bgr"
         self.pixel_mean, self.pixel_std = FILE_MEAN, FILE_STD
         if self._bgr:
             self.pixel_mean, self.pixel_std = _swapped(FILE_MEAN), _swapped(FILE_STD)
-        self.data_hash = self._hash()
-        self._fetch = with_cache(self._from_file, index.lengths_NV, cache)
+        self.data_hash = _hash(split, channel_order, objects, index)
+        self._fetch = with_cache(_Files(folder, objects, index).read, index.lengths_NV, cache)
         try:
-            self.picture_size = side_of(self._from_file(0, 0))
+            self.picture_size = side_of(self.encoded(0, 0))
         except ManifestError as err:
             raise ManifestError(f"{folder / objects[0]}, view 0: {err}") from err
 
-    def encoded(self, row: int, view: int) -> bytes:
-        """A picture's file."""
-        return self._fetch(row, view)
 
-    def _from_file(self, row: int, view: int) -> bytes:
-        path = f"{self.folder}/{self.objects_N[row]}/image_{view}.{self._suffix}"
-        expected = int(self._lengths_NV[row, view])
+class _Files:
+    """Pictures that are files."""
+
+    def __init__(self, folder: Path, objects: list[str], index: PublishedIndex) -> None:
+        self._folder, self._objects, self._index = folder, objects, index
+
+    def read(self, row: int, view: int) -> bytes:
+        """The encoded bytes of a picture."""
+        path = f"{self._folder}/{self._objects[row]}/image_{view}.{self._index.suffix}"
+        expected = int(self._index.lengths_NV[row, view])
         try:
             with open(path, "rb", buffering=0) as file:
                 content = os.pread(file.fileno(), expected + 1, 0)
@@ -104,13 +107,14 @@ class PublishedSplit(EncodedSplit):
             )
         return content
 
-    def _hash(self) -> str:
-        """SHA-256 of the sorted objects with the size of every picture, latents, and the order."""
-        digest = hashlib.sha256(f"published {self.name} bgr={self._bgr}\n".encode())
-        for name, lengths_V in zip(self.objects_N, self._lengths_NV, strict=True):
-            digest.update(f"{name} {lengths_V.tolist()}\n".encode())
-        digest.update(np.ascontiguousarray(self.latents_NVL, "<f8").tobytes())
-        return digest.hexdigest()
+
+def _hash(split: str, order: str, objects: list[str], index: PublishedIndex) -> str:
+    """SHA-256 of the sorted objects with the size of every picture, the latents, and the order."""
+    digest = hashlib.sha256(f"published {split} {order}\n".encode())
+    for name, lengths_V in zip(objects, index.lengths_NV, strict=True):
+        digest.update(f"{name} {lengths_V.tolist()}\n".encode())
+    digest.update(np.ascontiguousarray(index.latents_NVL, "<f8").tobytes())
+    return digest.hexdigest()
 
 
 def _swapped(values: Three) -> Three:

@@ -23,6 +23,8 @@ from threedie.data.dataset import Dataset, Verify
 from threedie.manifests.dataset import FILE_NAME
 from threedie.manifests.latents import Array
 
+__all__ = ["IndexedSplit", "PublishedSplit", "Split", "open_split"]
+
 
 class Split(Protocol):
     """What training and evaluation read."""
