@@ -156,7 +156,8 @@ def _r2(residual: Array, total: Array, squares: Array, count: Array) -> Array:
     """From sums of squared residuals, of targets (shifted by any constant) and their squares."""
     spread = squares - _divide(np.square(total), count)
     constant = ~(spread > NO_VARIANCE**2 * np.maximum(count, 1.0))
-    return np.where(constant, np.nan, 1 - residual / np.where(constant, 1.0, spread))
+    score: Array = np.where(constant, np.nan, 1 - residual / np.where(constant, 1.0, spread))
+    return score
 
 
 def _median_of_histogram(sums: Array) -> Array:
@@ -182,8 +183,8 @@ def top_hits(logits_RK: Array, label_R: Ints, k: int) -> Array:
     """(R,) 1 where the label is among the k largest; of equal ones the lower class comes first."""
     own = np.take_along_axis(logits_RK, label_R[:, None], axis=1)
     before = np.arange(logits_RK.shape[1]) < label_R[:, None]
-    rank = ((logits_RK > own) | ((logits_RK == own) & before)).sum(axis=1)
-    return (rank < k).astype(np.float64)
+    ahead = ~(logits_RK <= own) | ((logits_RK == own) & before)  # NaN is never a hit
+    return np.asarray(ahead.sum(axis=1) < k, dtype=np.float64)
 
 
 def geodesic_deg(a_R4: Array, b_R4: Array) -> Array:
@@ -221,7 +222,8 @@ def circle_deg(a_R2: Array, b_R2: Array) -> Array:
 
 def rotation_distance(a_R4: Array, b_R4: Array) -> Array:
     """1 − ⟨q, q'⟩² of unit quaternions: SIE's PRE of one prediction, 0..1."""
-    return np.asarray(1 - np.square((a_R4 * b_R4).sum(axis=-1)), dtype=np.float64)
+    distance = 1 - np.square((a_R4 * b_R4).sum(axis=-1))
+    return np.asarray(np.clip(distance, 0.0, 1.0), dtype=np.float64)
 
 
 def reciprocal_rank(greater_R: Ints, equal_R: Ints) -> Array:
@@ -231,15 +233,12 @@ def reciprocal_rank(greater_R: Ints, equal_R: Ints) -> Array:
         greater_R: candidates that score higher than the target.
         equal_R: candidates that score the same, the target among them: at least 1.
     """
-    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, _most(greater_R, equal_R)))])
-    span_R: Array = harmonic[greater_R + equal_R] - harmonic[greater_R]
-    return span_R / equal_R
+    ranks = np.arange(1, int((greater_R + equal_R).max(initial=0)) + 1)
+    harmonic = np.concatenate([[0.0], np.cumsum(1 / ranks)])
+    span_R = harmonic[greater_R + equal_R] - harmonic[greater_R]
+    return np.asarray(span_R / equal_R, dtype=np.float64)
 
 
 def hits_at(k: int, greater_R: Ints, equal_R: Ints) -> Array:
     """1 where the target's rank is at most k, averaged over all orders of ties."""
     return np.asarray(np.clip(k - greater_R, 0, equal_R) / equal_R, dtype=np.float64)
-
-
-def _most(greater_R: Ints, equal_R: Ints) -> int:
-    return int((greater_R + equal_R).max(initial=0)) + 1
