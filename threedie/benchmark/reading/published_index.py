@@ -145,7 +145,7 @@ def _note(folder: Path, objects: list[str]) -> Path:
 
 def _recall(note: Path, n_objects: int) -> PublishedIndex | None:
     try:
-        with np.load(note, allow_pickle=False) as table:
+        with np.load(io.BytesIO(note.read_bytes()), allow_pickle=False) as table:
             lengths, latents = table["lengths"], table["latents"]
             suffix = str(table["suffix"])
     except (*BROKEN_ARRAY, OSError):
