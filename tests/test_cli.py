@@ -21,7 +21,15 @@ from threedie.errors import MissingExtra
 from threedie.render import machine
 
 VERBS = {
+    "bench": {
+        "--method --data --preset --seeds --set --out --name --device --protocol --eval --no-eval"
+    },
+    "compare": {"runs --format --out"},
     "doctor": set(),
+    "eval": {
+        "--data --checkpoint --encoder --method --protocol --pretrained --size --normalise --out "
+        "--device --batch-size --probe-epochs --seed"
+    },
     "list": {"what"},
     "render": {
         "--meshes --classes --out --limit --objects --recipe --quality --views --size --seed "
@@ -94,6 +102,25 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["view", "nothing", "--sheet", "no-such-folder/a.png"], "no-such-folder"),
         (["view", "nothing", "--out", "page.txt"], ".html"),
         (["render", "--no-such-option"], "No such option"),
+        (["bench", "--method", "seie", "--data", "d"], "Did you mean 'sie'"),
+        (["bench", "--method", ",", "--data", "d"], "--method is empty"),
+        (["bench", "--method", "sie", "--data", "d", "--preset", "papier"], "'paper'"),
+        (["bench", "--method", "sie", "--data", "d", "--protocol", "v1"], "3die-v1"),
+        (["bench", "--method", "sie", "--data", "d", "--seeds", "1-"], "0,1,2 or 0-4"),
+        (["bench", "--method", "sie", "--data", "d", "--seeds", "0-9999"], "0,1,2 or 0-4"),
+        (["bench", "--method", "sie,vicreg", "--data", "d", "--name", "x"], "one method"),
+        (["bench", "--method", "sie", "--data", "d", "--name", "a/b"], "name of a folder"),
+        (["bench", "--method", "sie", "--data", "d", "--set", "epoch=1"], "epochs"),
+        (["bench", "--method", "sie", "--data", "d", "--set", "epochs=x"], "epochs"),
+        (["bench", "--method", "sie", "--data", "d", "--set", "seed=1"], "--seeds"),
+        (["bench", "--method", "sie", "--data", "no-such-folder"], "no-such-folder"),
+        (["bench", "--method", "sie", "--data", "d", "--device", "tpu"], "cuda"),
+        (["eval", "--data", "d"], "--checkpoint"),
+        (["eval", "--data", "d", "--encoder", "resnet81"], "resnet18"),
+        (["eval", "--data", "d", "--encoder", "resnet18", "--protocol", "x"], "sie-2023"),
+        (["eval", "--data", "no-such-folder", "--encoder", "resnet18"], "no-such-folder"),
+        (["compare", "no-such-run"], "no-such-run"),
+        (["compare"], "Missing argument"),
         (["list", "everything"], "classes"),
         (["no-such-verb"], "No such command"),
     ],
@@ -117,7 +144,15 @@ def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "says"), [("classes", "airplane"), ("recipes", "yaw"), ("shapes", "mug")]
+    ("what", "says"),
+    [
+        ("classes", "airplane"),
+        ("recipes", "yaw"),
+        ("shapes", "mug"),
+        ("methods", "equimod-vicreg"),
+        ("presets", "paper"),
+        ("protocols", "sie-2023"),
+    ],
 )
 def test_lists(what: str, says: str) -> None:
     shown = run("list", what)

@@ -1,6 +1,7 @@
 """The command line: a table of contents. Every verb parses, calls one function and prints.
 
-Exit status: 0 all done · 1 stopped or damaged · 2 wrong usage · 3 finished, some objects failed.
+Exit status: 0 all done · 1 stopped or damaged · 2 wrong usage · 3 finished, some objects failed ·
+75 training stopped and saved.
 Heavy imports stand inside the verbs, so that `3die --help` is instant.
 """
 
@@ -23,7 +24,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 
 from threedie import __version__
-from threedie.errors import ConfigError, ThreedieError
+from threedie.errors import ConfigError, MissingExtra, ThreedieError
 
 
 class _Stopped(Exception):
@@ -41,9 +42,11 @@ class _Verbs(TyperGroup):
 app = typer.Typer(
     name="3die",
     cls=_Verbs,
-    help="Render 3DIEBench into verified WebDataset shards, and look at them.\n\n"
+    help="Render 3DIEBench into verified WebDataset shards, look at them, and measure what "
+    "self-supervised methods learn from them.\n\n"
     "Exit status: 0 all done, 1 stopped or damaged, 2 wrong usage, 3 finished but some objects "
-    "failed (failures.jsonl names them).",
+    "failed (failures.jsonl names them), 75 training was stopped and saved (the same command "
+    "goes on).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -57,8 +60,19 @@ class Listing(str, enum.Enum):
     """What `3die list` can list."""
 
     classes = "classes"
+    methods = "methods"
+    presets = "presets"
+    protocols = "protocols"
     recipes = "recipes"
     shapes = "shapes"
+
+
+class Form(str, enum.Enum):
+    """How `3die compare` prints."""
+
+    table = "table"
+    markdown = "markdown"
+    csv = "csv"
 
 
 DatasetFolder = Annotated[Path, typer.Argument(help="Folder of a data set (holds dataset.json).")]
@@ -246,9 +260,136 @@ def view(
     _say(f"open {escape(str(written.resolve()))}")
 
 
+@app.command()
+def bench(
+    method: Annotated[
+        str, typer.Option(help="Names, sie,vicreg, or all: see `3die list methods`.")
+    ],
+    data: Annotated[
+        str, typer.Option(help="Folder of a data set; a URL too with --set reader=stream.")
+    ],
+    preset: Annotated[
+        str, typer.Option(help="Size, batch, budget: see `3die list presets`.")
+    ] = "small",
+    seeds: Annotated[str, typer.Option(help="0,1,2 or 0-4; a run for each.")] = "0",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting of the run or of the method."
+        ),
+    ] = None,
+    out_folder: Annotated[Path, typer.Option("--out", help="Where run folders are made.")] = Path(
+        "runs"
+    ),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run folder, for one method and one seed.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    protocol: Annotated[
+        str, typer.Option(help="How it is evaluated: see `3die list protocols`.")
+    ] = "3die-v1",
+    evaluate: Annotated[
+        bool, typer.Option("--eval/--no-eval", help="Evaluate after training.")
+    ] = True,
+) -> None:
+    """Train methods on a data set and evaluate them. The same command again goes on.
+
+    torchrun and SLURM may start several of it: --set batch_size is over all of them.
+    """
+    from threedie.benchmark.requests import BenchRequest, parse_methods, parse_seeds
+
+    request = BenchRequest(
+        methods=parse_methods(method),
+        data=data,
+        preset=preset,
+        seeds=parse_seeds(seeds),
+        settings=(*(settings or ()), f"device={device}"),
+        out=out_folder,
+        name=name,
+        protocol=protocol,
+        evaluate=evaluate,
+    )
+    with _needs_torch():
+        from threedie.benchmark.bench import bench as run
+
+    run(request, console=out)
+
+
+@app.command("eval")
+def eval_(
+    data: Annotated[str, typer.Option(help="Folder of a data set.")],
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="A run folder, or a checkpoint of the official code (with --encoder)."),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="resnet18, timm:NAME, torchvision:NAME, or my_module:build."),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="Of an official model.pth, to load its predictor too."),
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="See `3die list protocols`.")] = "3die-v1",
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="With the weights that its library offers.")
+    ] = False,
+    size: Annotated[
+        int | None, typer.Option(help="Side of pictures in pixels. Default: as trained or stored.")
+    ] = None,
+    normalise: Annotated[
+        str | None,
+        typer.Option(help="dataset, imagenet, published or none. Default: as it was trained."),
+    ] = None,
+    result: Annotated[
+        Path | None, typer.Option("--out", help="The results file. Default: in the run folder.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    batch_size: Annotated[int, typer.Option(help="Pictures at a time.")] = 256,
+    probe_epochs: Annotated[
+        int | None, typer.Option(help="Train probes for so long; recorded, for quick looks.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of probes and intervals.")] = 0,
+) -> None:
+    """Evaluate a trained run, an official checkpoint, or anybody's encoder."""
+    with _needs_torch():
+        from threedie.benchmark.evaluate_run import EvalRequest, evaluate_any
+
+    request = EvalRequest(
+        data=data,
+        checkpoint=checkpoint,
+        encoder=encoder,
+        method=method,
+        protocol=protocol,
+        pretrained=pretrained,
+        size=size,
+        normalise=normalise,
+        out=result,
+        device=device,
+        batch_size=batch_size,
+        probe_epochs=probe_epochs,
+        seed=seed,
+    )
+    evaluate_any(request, console=out)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders or results.json files.")],
+    form: Annotated[Form, typer.Option("--format", help="What to print.")] = Form.table,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="Write it there (.md or .csv) as well.")
+    ] = None,
+) -> None:
+    """Put the results of several runs into one table; seeds become mean ± standard deviation."""
+    from threedie.benchmark.compare import compare_runs
+
+    compare_runs(runs, form=form.value, target=target, console=out)
+
+
 @app.command("list")
 def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> None:
-    """List the classes, the recipes or the built-in shapes."""
+    """List what there is: classes, recipes, built-in shapes, methods, presets, protocols."""
     from threedie import listings
 
     getattr(listings, f"print_{what.value}")(out)
@@ -260,6 +401,14 @@ def doctor() -> None:
     from threedie.doctor import print_diagnosis
 
     raise typer.Exit(0 if print_diagnosis(out) else 1)
+
+
+@contextlib.contextmanager
+def _needs_torch() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as missing:
+        raise MissingExtra(str(missing.name), "bench") from missing
 
 
 def _say(text: str) -> None:

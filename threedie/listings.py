@@ -5,6 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from threedie.baselines import METHODS
+from threedie.benchmark.evaluation.protocols import PROTOCOLS
+from threedie.benchmark.training.presets import PRESETS
 from threedie.manifests.classes import CLASSES, find_class
 from threedie.manifests.recipes import DESCRIPTIONS, RECIPES
 
@@ -35,4 +38,30 @@ def print_shapes(console: Console) -> None:
         known = find_class(name)
         says = (build.__doc__ or "").strip().splitlines() or [""]
         table.add_row(name, known.synset if known else "", says[0])
+    console.print(table)
+
+
+def print_methods(console: Console) -> None:
+    """The methods that `3die bench --method` takes."""
+    table = Table("method", "what it is", "settings")
+    for name, entry in METHODS.items():
+        changed = ", ".join(f"{key}={value}" for key, value in entry.settings.items())
+        table.add_row(name, entry.says, changed)
+    console.print(table)
+
+
+def print_presets(console: Console) -> None:
+    """The presets of `3die bench --preset`, with what they set."""
+    table = Table("preset", "for", "settings")
+    for name, preset in PRESETS.items():
+        values = ", ".join(f"{key}={value}" for key, value in preset.settings.items())
+        table.add_row(name, preset.says, values)
+    console.print(table)
+
+
+def print_protocols(console: Console) -> None:
+    """The protocols of evaluation; docs/metrics.md has every setting."""
+    table = Table("protocol", "version", "how it measures")
+    for name, protocol in PROTOCOLS.items():
+        table.add_row(name, str(protocol.version), protocol.says)
     console.print(table)

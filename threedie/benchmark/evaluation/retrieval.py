@@ -212,7 +212,7 @@ def at_rest(predictor: Predictor, device: torch.device) -> Iterator[None]:
     modules = list(predictor.modules()) if isinstance(predictor, nn.Module) else []
     modes = [module.training for module in modules]
     if isinstance(predictor, nn.Module):
-        predictor.to(device).eval()
+        predictor.to(device).train(False)
     try:
         yield
     finally:

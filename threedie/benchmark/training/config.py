@@ -85,7 +85,7 @@ class RunConfig:
             if not (math.isfinite(value) and value >= low):
                 raise ConfigError(f"{name} is {value}; it must be {low} or more.")
         if self.lr == 0:
-            raise ConfigError("lr is 0; it must be more.")
+            raise ConfigError("lr is 0; it must be more than 0.")
 
     def steps(self, n_objects: int) -> int:
         """Global steps of the whole run; a last batch that would not be full is left out."""
@@ -151,7 +151,8 @@ def make_config(
         elif key in method_types:
             own[key] = parse_setting(key, value, method_types[key])
         else:
-            raise unknown_key(key, [*run_types, *method_types], method)
+            free = [name for name in run_types if name not in (*_OWN_OPTIONS, "settings")]
+            raise unknown_key(key, [*free, *method_types], method)
     config = RunConfig(method=method, data=data, preset=preset, seed=seed, settings=own, **values)
     method_config(config)
     return config

@@ -1,0 +1,235 @@
+"""`3die eval`: find out what is to be evaluated (a run, an official checkpoint, an encoder), do it.
+
+The numbers go into a results file, a short table to the terminal, features into a folder beside.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.markup import escape
+
+from threedie import files
+from threedie.baselines import find_method
+from threedie.baselines.encoders import build_encoder, preprocess
+from threedie.baselines.method import frozen
+from threedie.baselines.official import load_backbone, load_method
+from threedie.benchmark.compare import compare_runs
+from threedie.benchmark.evaluation.encoder import Normalisation
+from threedie.benchmark.evaluation.evaluate import About, evaluate
+from threedie.benchmark.evaluation.protocols import find_protocol
+from threedie.benchmark.progress import stages
+from threedie.benchmark.training.devices import threads
+from threedie.benchmark.training.run_folder import LoadedRun, load_run
+from threedie.errors import ConfigError, ManifestError
+from threedie.manifests.results import FILE_NAME, Results
+
+FEATURES = "features"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvalRequest:
+    """What `3die eval` was asked for."""
+
+    data: str
+    checkpoint: Path | None = None
+    """A run folder, or a file of the official code."""
+    encoder: str | None = None
+    """A name of build_encoder."""
+    method: str | None = None
+    """Of an official model.pth, to load its predictor too."""
+    protocol: str = "3die-v1"
+    pretrained: bool = False
+    size: int | None = None
+    normalise: str | None = None
+    out: Path | None = None
+    device: str = "auto"
+    batch_size: int = 256
+    probe_epochs: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        find_protocol(self.protocol)
+        if self.method is not None:
+            find_method(self.method)
+        if self.checkpoint is None and self.encoder is None:
+            raise ConfigError("nothing to evaluate: give --checkpoint RUN, or --encoder NAME.")
+        if self.batch_size < 1:
+            raise ConfigError(f"--batch-size is {self.batch_size}; it must be 1 or more.")
+        if self.seed < 0:
+            raise ConfigError(f"--seed is {self.seed}; it must be 0 or more.")
+        if self.probe_epochs is not None and self.probe_epochs < 1:
+            raise ConfigError(f"--probe-epochs is {self.probe_epochs}; it must be 1 or more.")
+        if self.size is not None and self.size < 8:
+            raise ConfigError(f"--size is {self.size}; it must be 8 or more.")
+        if self.out is not None and self.out.suffix != ".json":
+            raise ConfigError(f"--out is '{self.out}'; it must name a .json file.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What is evaluated, and how its pictures must be."""
+
+    encoder: Any
+    """A callable, or a Method."""
+    about: About
+    folder: Path
+    """Where results and features go, unless asked otherwise."""
+    size: int | None = None
+    normalise: str | Normalisation = "dataset"
+    threads: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+
+def evaluate_any(request: EvalRequest, *, console: Console) -> Path:
+    """Evaluate what is asked for; returns the results file.
+
+    Raises:
+        ConfigError: a combination that can't be, or an argument that `evaluate` refuses.
+        ManifestError: a damaged run, checkpoint or data set.
+    """
+    if not Path(request.data).is_dir():
+        raise ConfigError(
+            f"--data is '{request.data}'; there is no such folder. (Evaluation reads pictures "
+            "many times: download the data set first.)"
+        )
+    checkpoint = request.checkpoint
+    if checkpoint is not None and checkpoint.is_dir():
+        if request.encoder or request.method or request.pretrained:
+            raise ConfigError(
+                f"{checkpoint} is a run folder and says its own encoder and method; leave out "
+                "--encoder, --method and --pretrained."
+            )
+        subject = of_run(load_run(checkpoint), checkpoint)
+    else:
+        subject = of_encoder(request)
+    target = request.out or subject.folder / _file_name(request)
+    return _evaluate(subject, request, target, console)
+
+
+def evaluate_run(folder: Path, data: str, *, protocol: str, device: str, console: Console) -> Path:
+    """Evaluate a finished run into its results.json, unless that is done already.
+
+    Raises:
+        ManifestError: no run there, or a damaged one.
+    """
+    request = EvalRequest(data=data, checkpoint=folder, protocol=protocol, device=device)
+    run, target = load_run(folder), folder / FILE_NAME
+    if _is_done(target, run, protocol):
+        console.print(f"{escape(str(target))} is there already.", highlight=False)
+        return target
+    return _evaluate(of_run(run, folder), request, target, console)
+
+
+def of_run(run: LoadedRun, folder: Path) -> Subject:
+    """A trained run as the subject."""
+    config = {**asdict(run.config), "settings": dict(run.record.method_config), "step": run.step}
+    notes = () if run.finished else (f"the run is not finished: step {run.step}",)
+    return Subject(
+        encoder=run.method,
+        about=About(name=run.config.method, config=config, checkpoint_sha256=run.checkpoint_sha256),
+        folder=folder,
+        size=run.config.size,
+        normalise=Normalisation(mean=run.pixel_mean, std=run.pixel_std),
+        threads=run.config.threads,
+        notes=notes,
+    )
+
+
+def of_encoder(request: EvalRequest) -> Subject:
+    """An encoder by name, an official checkpoint, or both, as the subject.
+
+    Raises:
+        ConfigError: unknown names, or a checkpoint with neither encoder nor method.
+        ManifestError: a checkpoint that does not fit.
+    """
+    name, path = request.encoder or "resnet18", request.checkpoint
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(request.seed)
+        backbone, dim = build_encoder(name, pretrained=request.pretrained, size=request.size)
+        encoder: Any = backbone
+        if request.method is not None:
+            entry = find_method(request.method)
+            kind = entry.load()
+            encoder = kind(backbone, dim, kind.Config(**entry.settings), n_classes=55)
+    sha256 = _load(encoder, request, path) if path is not None else None
+    expected = preprocess(name, pretrained=request.pretrained)
+    normalise: str | Normalisation = "published" if path is not None else "dataset"
+    if expected is not None:
+        r, g, b = expected.mean
+        x, y, z = expected.std
+        normalise = Normalisation(mean=(r, g, b), std=(x, y, z))
+    said = f"{request.method or name}{' (pretrained)' if request.pretrained else ''}"
+    config = {"encoder": name, "pretrained": request.pretrained, "seed": request.seed}
+    slug = re.sub(r"[^A-Za-z0-9.]+", "_", f"{said}-{path.stem}" if path else said).strip("_")
+    return Subject(
+        encoder=frozen(encoder),
+        about=About(name=said, config=config, checkpoint_sha256=sha256),
+        folder=Path("runs") / slug,
+        size=request.size,
+        normalise=normalise,
+    )
+
+
+def _load(encoder: Any, request: EvalRequest, path: Path) -> str:
+    """Fill in the weights; returns the hash of the file."""
+    if request.pretrained:
+        raise ConfigError("--pretrained and --checkpoint both give weights; leave one out.")
+    if not path.is_file():
+        raise ConfigError(f"--checkpoint is '{path}'; there is no such run folder or file.")
+    (load_backbone if request.method is None else load_method)(encoder, path)
+    return files.sha256_file(path)
+
+
+def _file_name(request: EvalRequest) -> str:
+    """Of the results: plain where nothing is out of the ordinary, so that compare finds it."""
+    if request.protocol == "3die-v1" and request.probe_epochs is None:
+        return FILE_NAME
+    epochs = f"-{request.probe_epochs}" if request.probe_epochs else ""
+    return f"results-{request.protocol}{epochs}.json"
+
+
+def _is_done(target: Path, run: LoadedRun, protocol: str) -> bool:
+    try:
+        found = Results.read(target)
+    except ManifestError:
+        return False
+    wanted = find_protocol(protocol)
+    measured = (found.protocol.name, found.protocol.version, found.protocol.changed)
+    same = found.encoder.checkpoint_sha256 == run.checkpoint_sha256
+    return same and measured == (wanted.name, wanted.version, ())
+
+
+def _evaluate(subject: Subject, request: EvalRequest, target: Path, console: Console) -> Path:
+    files.make_directory(target.parent)
+    title = f"evaluate {subject.about.name}"
+    with stages(title, console) as progress, threads(subject.threads):
+        results = evaluate(
+            subject.encoder,
+            request.data,
+            protocol=request.protocol,
+            about=subject.about,
+            device=request.device,
+            seed=request.seed,
+            size=request.size or subject.size,
+            normalise=request.normalise or subject.normalise,
+            batch_size=request.batch_size,
+            cache=target.parent / FEATURES,
+            probe_epochs=request.probe_epochs,
+            on_progress=progress,
+        )
+    results.write(target)
+    for note in (*subject.notes, *results.notes):
+        console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+    compare_runs([target], form="table", target=None, console=console)
+    console.print(
+        f"{escape(str(target))}: all numbers ({results.seconds['total']:.0f} s)",
+        highlight=False,
+        soft_wrap=True,
+    )
+    return target
