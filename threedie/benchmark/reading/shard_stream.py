@@ -158,10 +158,7 @@ class _Picker:
     """Says which members to read, and refuses all that a shard does not hold."""
 
     def __init__(self, chosen: Chosen, manifest: DatasetManifest, where: str) -> None:
-        making = manifest.making
         self.chosen, self.manifest, self.where = chosen, manifest, where
-        self.names = [f"{view:03d}.{making.image_format}" for view in range(making.views)]
-        self._known = {*self.names, "latents.npy", "json"}
         self._places: dict[str, int] = {}
         self._key = ""
 
@@ -174,34 +171,39 @@ class _Picker:
         """Number of an object within the shard."""
         return self._places[key]
 
+    def name(self, view: int) -> str:
+        """Of a picture, without the key."""
+        return f"{view:03d}.{self.manifest.making.image_format}"
+
     def __call__(self, name: str) -> bool:
         key, _, suffix = name.partition(".")
-        new = key != self._key
-        if suffix not in self._known or not key or "/" in key or (new and key in self._places):
+        new, other = key != self._key, suffix in ("latents.npy", "json")
+        digits = suffix.partition(".")[0]
+        view = int(digits) if digits.isascii() and digits.isdigit() else -1
+        known = other or (0 <= view < self.manifest.making.views and suffix == self.name(view))
+        if not known or not key or "/" in key or (new and key in self._places):
             raise ManifestError(f"{self.where}: member {name[:80]!r} is not one of a shard.")
         if new:
             self._key = key
             self._places[key] = len(self._places)
         views = self.chosen.get(self._places[key])
-        if views is None:
-            return False
-        return suffix in ("latents.npy", "json") or int(suffix[: suffix.index(".")]) in views
+        return views is not None and (other or view in views)
 
 
 def _pair(sample: Mapping[str, Any], picker: _Picker, first_row: int) -> EncodedPair:
     place = picker.place(sample["__key__"])
     views, where = picker.chosen[place], f"{picker.where}: {sample['__key__']}"
-    expected = {picker.names[view] for view in views} | {"latents.npy", "json"}
+    expected = {picker.name(view) for view in views} | {"latents.npy", "json"}
     if not expected <= set(sample):
         raise ManifestError(f"{where}: {', '.join(sorted(expected - set(sample)))} is missing.")
     latents_VL = parse_latents(sample["latents.npy"], where)
-    if latents_VL.shape != (len(picker.names), len(picker.manifest.latent_columns)):
+    if latents_VL.shape != (picker.manifest.making.views, len(picker.manifest.latent_columns)):
         raise ManifestError(f"{where}: latents of shape {latents_VL.shape}.")
     record = parse_json(sample["json"], where)
     labels = {c.class_id: c.label for c in picker.manifest.classes}
     if labels.get(str(record.get("class"))) != record.get("label"):
         raise ManifestError(f"{where}: its class or label is not the manifest's.")
-    first, second = (sample[picker.names[view]] for view in views)
+    first, second = (sample[picker.name(view)] for view in views)
     return EncodedPair(
         object=f"{record['class']}/{record.get('object')}",
         row=first_row + place,
