@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,7 @@ def test_a_shard_is_hashed_once_by_many_threads(
 
     def counting(where: Path, entry: Any, *, remember: bool) -> None:
         hashed.append(entry.name)
+        time.sleep(0.02)  # so that the others arrive meanwhile
 
     monkeypatch.setattr(dataset, "check_hash", counting)
     split = open_split(folder, "train")

@@ -174,6 +174,11 @@ def test_the_buffer_holds_what_was_said(buffer: int) -> None:
     assert buffer == 1 or (emission != np.arange(40)).any()
 
 
+def test_ranks_shuffle_each_in_its_own_way() -> None:
+    plans = [StreamPlan([60], seed=0, rank=r, world=3, buffer=50) for r in range(3)]
+    assert len({tuple(plan.stretch(0).emission_N.tolist()) for plan in plans}) == 3
+
+
 def test_every_place_of_the_buffer_is_alike() -> None:
     plans = (StreamPlan([4], seed=s, rank=0, world=1, buffer=4) for s in range(3000))
     orders = np.array([plan.stretch(0).emission_N for plan in plans])
