@@ -227,5 +227,9 @@ def test_what_is_not_there(folder: Path, tmp_path: Path) -> None:
         open_split(folder, "test")
     with pytest.raises(ConfigError, match="has no objects in split 'val'; it has train"):
         open_split(open_dataset(folder, split="train"), "val")
+    with pytest.raises(ConfigError, match=r"^https://h/d is a URL.*only training streams"):
+        open_split("https://h/d?token=1", "train")
+    with pytest.raises(ConfigError, match=r"Commands \(pipe:\)"):
+        open_split("pipe:true", "train")
     with pytest.raises(ManifestError, match=r"no such folder.*3die render"):
         open_split(tmp_path / "nothing", "train")

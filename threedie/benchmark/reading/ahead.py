@@ -111,7 +111,9 @@ def choose_workers(workers: int | None) -> int:
     """
     if workers is None:
         ranks = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
-        return max(1, len(os.sched_getaffinity(0)) // ranks)
+        allowed = getattr(os, "sched_getaffinity", None)  # Linux only
+        cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+        return max(1, cores // ranks)
     if workers < 1:
         raise ConfigError(f"{workers} loader threads were asked for; at least 1 is needed.")
     return workers

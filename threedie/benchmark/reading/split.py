@@ -19,7 +19,9 @@ from threedie.benchmark.reading.indexed import IndexedSplit
 from threedie.benchmark.reading.memory import Cache
 from threedie.benchmark.reading.pictures import Picture
 from threedie.benchmark.reading.published import ChannelOrder, PublishedSplit, is_published
+from threedie.benchmark.reading.urls import is_url, scheme_of, shown
 from threedie.data.dataset import Dataset, Verify
+from threedie.errors import ConfigError
 from threedie.manifests.dataset import FILE_NAME
 from threedie.manifests.latents import Array
 
@@ -79,11 +81,17 @@ def open_split(
         channel_order: of the files (published layout only; shards say theirs).
 
     Raises:
-        ConfigError: no such split, or neither kind of folder.
+        ConfigError: no such split, or a URL.
         ManifestError: damaged data.
     """
     if isinstance(data, Dataset):
         return IndexedSplit(data, split, cache=cache)
+    if isinstance(data, str) and is_url(data):
+        scheme_of(data)
+        raise ConfigError(
+            f"{shown(data)} is a URL, and this reads in any order: only training streams. Fetch "
+            "the data set into a folder and give that."
+        )
     folder = Path(data)
     if not (folder / FILE_NAME).exists() and folder.is_dir() and is_published(folder):
         return PublishedSplit(
