@@ -30,7 +30,7 @@ def learned(method_name: str, fabric: Any) -> dict[str, np.ndarray[Any, Any]]:
         config, rank=fabric.global_rank, world=fabric.world_size, dtype=torch.float64
     )
     learner = Learner(config, make_record(config, source), method, fabric)
-    found = {}
+    found: dict[str, np.ndarray[Any, Any]] = {}
     for step in range(STEPS):
         terms = learner.learn(step, source.batch(step))
         found |= {f"{step}/term/{name}": value.numpy() for name, value in terms.items()}

@@ -233,7 +233,8 @@ def test_weights_that_are_no_numbers_are_not_saved(
     def breaking(projections: dict[str, Tensor]) -> dict[str, Tensor]:
         found = terms(projections)
         if next(calls) == 4:
-            found["loss"].register_hook(lambda gradient: gradient * float("nan"))
+            loss: Any = found["loss"]
+            loss.register_hook(lambda gradient: gradient * float("nan"))
         return found
 
     monkeypatch.setattr(method, "terms", breaking)
