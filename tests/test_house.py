@@ -49,7 +49,7 @@ def sources() -> list[Path]:
     [
         "import threedie",
         "import threedie.cli",
-        "import threedie; threedie.open_dataset",
+        "import threedie; threedie.open_dataset, threedie.METHODS, threedie.PRESETS",
         "import threedie.render.engine, threedie.render.run",
         "import threedie.baselines, threedie.listings, threedie.manifests.results",
         "from threedie.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",

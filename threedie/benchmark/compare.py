@@ -256,12 +256,21 @@ def _no_formula(text: str) -> str:
 
 
 def print_tables(comparisons: Sequence[Comparison], console: Console) -> None:
-    """The same at a terminal."""
+    """The same at a terminal; methods stand side by side where a line each would be too wide."""
     for comparison in comparisons:
-        head, *body = _lines(comparison)
-        table = Table(title=escape(comparison.says), title_justify="left", title_style="")
-        for number, title in enumerate(head):
-            table.add_column(title, justify="left" if number == 0 else "right", no_wrap=number == 0)
-        for line in body:
-            table.add_row(*map(escape, line), style="dim" if line[0] == "chance" else "")
-        console.print(table)
+        lines = _lines(comparison)
+        width = sum(max(map(len, column)) + 3 for column in zip(*lines, strict=True)) + 1
+        if width > console.width:
+            lines = [list(column) for column in zip(*lines, strict=True)]
+        console.print(escape(comparison.says), highlight=False, soft_wrap=True)
+        console.print(_table(lines))
+
+
+def _table(lines: Sequence[Sequence[str]]) -> Table:
+    head, *body = lines
+    table = Table()
+    for number, title in enumerate(head):
+        table.add_column(escape(title), justify="right" if number else "left", overflow="fold")
+    for line in body:
+        table.add_row(*map(escape, line), style="dim" if line[0] == "chance" else "")
+    return table

@@ -93,11 +93,6 @@ def evaluate_any(request: EvalRequest, *, console: Console) -> Path:
         ConfigError: a combination that can't be, or an argument that `evaluate` refuses.
         ManifestError: a damaged run, checkpoint or data set.
     """
-    if not Path(request.data).is_dir():
-        raise ConfigError(
-            f"--data is '{request.data}'; there is no such folder. (Evaluation reads pictures "
-            "many times: download the data set first.)"
-        )
     checkpoint = request.checkpoint
     if checkpoint is not None and checkpoint.is_dir():
         if request.encoder or request.method or request.pretrained:
@@ -108,6 +103,11 @@ def evaluate_any(request: EvalRequest, *, console: Console) -> Path:
         subject = of_run(load_run(checkpoint), checkpoint)
     else:
         subject = of_encoder(request)
+    if not Path(request.data).is_dir():
+        raise ConfigError(
+            f"--data is '{request.data}'; there is no such folder. (Evaluation reads every picture: "
+            "have the data set on this machine.)"
+        )
     target = request.out or subject.folder / _file_name(request)
     return _evaluate(subject, request, target, console)
 
