@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import multiprocessing
 import os
 import platform
 import statistics
@@ -18,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,16 @@ def write_files(folder: Path, objects: list[tuple[list[bytes], NDArray[np.float6
             np.save(place / f"latent_{view}.npy", latents[view])
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One measurement."""
+
+    rate: float
+    """Pairs per second."""
+    cpu_ms: float
+    """Of processor time per pair, all processes together."""
+
+
 class FilePairs(TorchDataset[tuple[Any, ...]]):
     """One file per picture, as people write it."""
 
@@ -126,8 +138,8 @@ class FilePairs(TorchDataset[tuple[Any, ...]]):
         return x, y, relative, 0
 
 
-def by_files(folder: Path, seconds: float) -> float:
-    """Pairs per second of the DataLoader, without the start of its processes."""
+def by_files(folder: Path, seconds: float) -> Cell:
+    """The DataLoader, without the start of its processes."""
     data = FilePairs(folder)
     loader = DataLoader(
         data, BATCH, shuffle=True, num_workers=CORES, persistent_workers=True, drop_last=True
@@ -136,8 +148,8 @@ def by_files(folder: Path, seconds: float) -> float:
     return rate(batches, lambda batch: len(batch[0]), seconds)
 
 
-def by_source(source: PairSource, seconds: float, use: Callable[[PairBatch], Any]) -> float:
-    """Pairs per second of one of ours."""
+def by_source(source: PairSource, seconds: float, use: Callable[[PairBatch], Any]) -> Cell:
+    """One of ours."""
 
     def count(batch: PairBatch) -> int:
         use(batch)
@@ -146,20 +158,30 @@ def by_source(source: PairSource, seconds: float, use: Callable[[PairBatch], Any
     return rate(source.batches(0, 10**9), count, seconds)
 
 
-def rate(batches: Iterator[Any], count: Callable[[Any], int], seconds: float) -> float:
+def rate(batches: Iterator[Any], count: Callable[[Any], int], seconds: float) -> Cell:
     for _ in range(4):
         next(batches)
-    begun, pairs = time.perf_counter(), 0
+    begun, cpu, pairs = time.perf_counter(), cpu_seconds(), 0
     while (spent := time.perf_counter() - begun) < seconds:
         pairs += count(next(batches))
+    cell = Cell(pairs / spent, 1000 * (cpu_seconds() - cpu) / pairs)
     if close := getattr(batches, "close", None):
         close()
-    return pairs / spent
+    return cell
 
 
-def bare(content: list[bytes], seconds: float) -> float:
-    """Pairs per second of simplejpeg alone on two threads, bytes in memory, one buffer each."""
-    stop = time.perf_counter() + seconds
+def cpu_seconds() -> float:
+    """Of this process and the DataLoader's, which does not suffer from what else runs."""
+    total, ticks = time.process_time(), os.sysconf("SC_CLK_TCK")
+    for child in multiprocessing.active_children():
+        fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / ticks
+    return total
+
+
+def bare(content: list[bytes], seconds: float) -> Cell:
+    """The decoder alone on two threads, bytes in memory, one buffer each."""
+    stop, cpu = time.perf_counter() + seconds, cpu_seconds()
     counts = [0] * CORES
 
     def decode(number: int) -> None:
@@ -175,7 +197,8 @@ def bare(content: list[bytes], seconds: float) -> float:
         thread.start()
     for thread in threads:
         thread.join()
-    return sum(counts) / 2 / seconds
+    pairs = sum(counts) / 2
+    return Cell(pairs / seconds, 1000 * (cpu_seconds() - cpu) / pairs)
 
 
 def normalised(batch: PairBatch) -> None:
@@ -185,7 +208,7 @@ def normalised(batch: PairBatch) -> None:
         images.float().div_(255).sub_(mean).div_(std)
 
 
-def rows(folder: Path, content: list[bytes]) -> dict[str, Callable[[float], float]]:
+def rows(folder: Path, content: list[bytes]) -> dict[str, Callable[[float], Cell]]:
     shards, single = folder / "shards", folder / "files"
     split = open_split(shards, "train")
     in_memory = open_split(shards, "train", cache="ram")
@@ -196,7 +219,7 @@ def rows(folder: Path, content: list[bytes]) -> dict[str, Callable[[float], floa
         ignore = (lambda batch: None) if use is len else use
         return lambda seconds: by_source(loader, seconds, ignore)
 
-    def streamed(seconds: float) -> float:
+    def streamed(seconds: float) -> Cell:
         source = StreamingPairs(str(shards), batch_size=BATCH, seed=0, workers=CORES)
         return by_source(source, seconds, lambda batch: None)
 
@@ -231,24 +254,28 @@ def main(seconds: float) -> None:
         table(rows(folder, content), seconds)
 
 
-def table(cells: dict[str, Callable[[float], float]], seconds: float, rounds: int = 3) -> None:
-    rates: dict[str, list[float]] = {name: [] for name in cells}
+def table(cells: dict[str, Callable[[float], Cell]], seconds: float, rounds: int = 3) -> None:
+    found: dict[str, list[Cell]] = {name: [] for name in cells}
     before = os.getloadavg()[0]
     for _ in range(rounds):
         for name, measure in cells.items():
-            rates[name].append(measure(seconds))
-    files_rate, bare_rate = (
-        rates[next(n for n in rates if n.startswith(letter))] for letter in ("a.", "c.")
+            found[name].append(measure(seconds))
+    slow, bare_cells = (
+        next(found[n] for n in found if n.startswith(letter)) for letter in ("a.", "c.")
     )
-    print("\n| reader | pairs/s, median | min … max | × a | × c |\n|---|---|---|---|---|")
-    for name, found in rates.items():
+    print("\n| reader | pairs/s (min … max) | × a | × c | CPU ms a pair | × a |")
+    print("|---|---|---|---|---|---|")
+    for name, rows_ in found.items():
+        rates, cpu_ms = [c.rate for c in rows_], statistics.median(c.cpu_ms for c in rows_)
+        spread = f"{statistics.median(rates):,.0f} ({min(rates):,.0f} … {max(rates):,.0f})"
         ratios = [
-            statistics.median(x / y for x, y in zip(found, other, strict=True))
-            for other in (files_rate, bare_rate)
+            statistics.median(x.rate / y.rate for x, y in zip(rows_, other, strict=True))
+            for other in (slow, bare_cells)
         ]
-        spread = f"{min(found):,.0f} … {max(found):,.0f}"
-        middle = f"{statistics.median(found):,.0f}"
-        print(f"| {name} | {middle} | {spread} | {ratios[0]:.2f} | {ratios[1]:.2f} |")
+        less = statistics.median(y.cpu_ms / x.cpu_ms for x, y in zip(rows_, slow, strict=True))
+        print(
+            f"| {name} | {spread} | {ratios[0]:.1f} | {ratios[1]:.2f} | {cpu_ms:.2f} | {less:.1f} |"
+        )
     print(f"\nload of the machine before and after: {before:.1f}, {os.getloadavg()[0]:.1f}")
 
 

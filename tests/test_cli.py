@@ -22,7 +22,7 @@ from threedie.render import machine
 
 VERBS = {
     "bench": {
-        "--method --data --preset --seeds --set --out --name --device --protocol --eval --no-eval"
+        "--method --data --preset --seeds --set --out --name --device --protocol --eval"
     },
     "compare": {"runs --format --out"},
     "doctor": set(),
@@ -113,7 +113,6 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["bench", "--method", "sie", "--data", "d", "--set", "epoch=1"], "epochs"),
         (["bench", "--method", "sie", "--data", "d", "--set", "epochs=x"], "epochs"),
         (["bench", "--method", "sie", "--data", "d", "--set", "seed=1"], "--seeds"),
-        (["bench", "--method", "sie", "--data", "no-such-folder"], "no-such-folder"),
         (["bench", "--method", "sie", "--data", "d", "--device", "tpu"], "cuda"),
         (["eval", "--data", "d"], "--checkpoint"),
         (["eval", "--data", "d", "--encoder", "resnet81"], "resnet18"),
@@ -136,8 +135,10 @@ def test_wrong_usage_is_a_clear_line_and_status_2(
 
 
 def test_a_folder_that_is_no_data_set_is_named(tmp_path: Path) -> None:
-    for verb in ("verify", "view"):
-        ended = run(verb, str(tmp_path / "nothing"))
+    nothing = str(tmp_path / "nothing")
+    bench = ("bench", "--method", "sie", "--data", nothing, "--out", str(tmp_path / "runs"))
+    for arguments in (("verify", nothing), ("view", nothing), bench):
+        ended = run(*arguments)
         assert ended.returncode == 1
         assert "dataset.json" in ended.stdout + ended.stderr
         assert "Traceback" not in ended.stderr

@@ -20,7 +20,7 @@ from threedie.baselines.encoders import build_encoder, preprocess
 from threedie.baselines.method import frozen
 from threedie.baselines.official import load_backbone, load_method
 from threedie.benchmark.compare import compare_runs
-from threedie.benchmark.evaluation.encoder import Normalisation
+from threedie.benchmark.evaluation.encoder import Normalisation, find_normalisation
 from threedie.benchmark.evaluation.evaluate import About, evaluate
 from threedie.benchmark.evaluation.protocols import find_protocol
 from threedie.benchmark.progress import stages
@@ -135,7 +135,7 @@ def of_run(run: LoadedRun, folder: Path) -> Subject:
         about=About(name=run.config.method, config=config, checkpoint_sha256=run.checkpoint_sha256),
         folder=folder,
         size=run.config.size,
-        normalise=Normalisation(mean=run.pixel_mean, std=run.pixel_std),
+        normalise=find_normalisation("dataset", run.pixel_mean, run.pixel_std),
         threads=run.config.threads,
         notes=notes,
     )

@@ -1,22 +1,28 @@
 """One rank of a run, as a process: `python -m tests.benchmark.training.rank OUT METHOD…`.
 
 torchrun's environment variables say which. Writes OUT/METHOD.rank<r>.npz: terms, gradients, weights
-and buffers after each of two steps in float64; and trains METHOD[0] into OUT/run.
+and buffers after each of two steps in float64; and trains METHOD[0] into
+OUT/run, and with a stop into OUT/stopped.
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from tests.benchmark.training.tiny import FakePairs, config_of, method_of
+from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.distributed import launch
 from threedie.benchmark.training.learner import Learner
 from threedie.benchmark.training.record import make_record
+from threedie.benchmark.training.signals import Interrupted
 from threedie.benchmark.training.train import train
 
 STEPS = 2
@@ -53,6 +59,21 @@ def main(out: Path, methods: list[str]) -> None:
     again = train(config, source, method_of(config), out / "run", fabric=fabric)
     assert again.already_done
     assert again.checkpoint == trained.checkpoint
+    stopped_and_resumed(config, fabric, out / "stopped")
+
+
+def stopped_and_resumed(config: RunConfig, fabric: Any, folder: Path) -> None:
+    """A signal to one rank before the third step stops both where they meet: after the fourth."""
+
+    def before(step: int) -> None:
+        if step == 2 and fabric.global_rank == 1:
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    parts = {"rank": fabric.global_rank, "world": fabric.world_size}
+    source = FakePairs(config, before=before, **parts)
+    with pytest.raises(Interrupted, match="saved at step 4 of 10"):
+        train(config, source, method_of(config), folder, fabric=fabric)
+    train(config, FakePairs(config, **parts), method_of(config), folder, fabric=fabric)
 
 
 if __name__ == "__main__":

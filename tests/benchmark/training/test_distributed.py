@@ -3,7 +3,9 @@
 - Two ranks × 8 pairs give the loss, the terms, the gradients, the weights and the BatchNorm buffers
   of one rank × 16, for every method that learns, in float64 to 1e-9.
 - What is compared is far from zero, so a factor of 2 would be seen.
-- `train` on two ranks writes one run, and both know it when it is finished.
+- `train` on two ranks writes one run, and both know it when it is finished; a signal to one of them
+  stops both at the same step, and the resumed run is the same bytes.
+- What torchrun and SLURM set is understood; a shell in a SLURM job is one process.
 """
 
 from __future__ import annotations
@@ -21,9 +23,10 @@ import torch
 from tests.benchmark.training.rank import learned
 from tests.benchmark.training.tiny import config_of
 from threedie.baselines import METHODS
-from threedie.benchmark.training import checkpoint
+from threedie.benchmark.training import checkpoint, distributed
 from threedie.benchmark.training.distributed import launch
 from threedie.benchmark.training.run_folder import read_log
+from threedie.errors import ConfigError
 
 LEARN = [name for name in METHODS if name != "random"]
 ROOT = Path(__file__).parents[3]
@@ -79,3 +82,34 @@ def test_a_run_on_two_ranks_is_one_folder(two_ranks: Path) -> None:
     assert [row["step"] for row in read_log(folder / "log.jsonl")] == [2, 4, 6, 8, 10]
     assert not any("norm.norm" in key for key in found.state["method"])
     assert all(torch.isfinite(v).all() for v in found.state["method"].values())
+
+
+def test_a_stopped_and_resumed_run_is_the_same_bytes(two_ranks: Path) -> None:
+    found = [checkpoint.newest(two_ranks / name / "checkpoints") for name in ("run", "stopped")]
+    assert found[0] is not None
+    assert found[1] is not None
+    assert found[0].checkpoint.sha256 == found[1].checkpoint.sha256
+
+
+@pytest.mark.parametrize(
+    ("env", "processes"),
+    [
+        ({}, (1, 1)),
+        ({"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8"}, (8, 2)),
+        ({"RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, (2, 1)),
+        ({"SLURM_NTASKS": "8", "SLURM_NNODES": "2", "SLURM_JOB_NAME": "sie"}, (4, 2)),
+        ({"SLURM_NTASKS": "8", "SLURM_JOB_NAME": "bash"}, (1, 1)),
+        ({"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "sie"}, (1, 1)),
+    ],
+)
+def test_who_is_there(
+    env: dict[str, str], processes: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", env)
+    assert distributed._processes() == processes
+
+
+def test_uneven_slurm_tasks_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"SLURM_NTASKS": "3", "SLURM_NNODES": "2"})
+    with pytest.raises(ConfigError, match="3 tasks on 2 nodes; use --ntasks-per-node"):
+        distributed._processes()

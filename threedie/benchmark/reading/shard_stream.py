@@ -55,7 +55,7 @@ class VerifiedStream:
     def __init__(self, pieces: Iterator[bytes], entry: ShardEntry, where: str) -> None:
         self._pieces, self._entry, self._where = pieces, entry, where
         self._buffer, self._position, self._header = bytearray(), 0, 0
-        self._digest = hashlib.sha256()
+        self._digest, self._received = hashlib.sha256(), 0
 
     def read(self, size: int) -> bytes:
         """Exactly `size` bytes, or fewer at the end.
@@ -63,27 +63,32 @@ class VerifiedStream:
         Raises:
             ManifestError: the bytes can't be those of a shard.
         """
-        while len(self._buffer) < size and (piece := next(self._pieces, b"")):
+        while len(self._buffer) < size and (piece := self._next()):
             self._buffer += piece
-        found = bytes(self._buffer[:size])
+        found = bytes(memoryview(self._buffer)[:size])
         del self._buffer[:size]
-        self._digest.update(found)
         self._check_headers(found)
         self._position += len(found)
         return found
 
+    def _next(self) -> bytes:
+        piece = next(self._pieces, b"")
+        self._digest.update(piece)
+        self._received += len(piece)
+        return piece
+
     def finish(self) -> None:
-        """Read what is left and compare size and hash.
+        """Take what is left and compare size and hash.
 
         Raises:
             ManifestError: they are not the manifest's.
         """
-        while self.read(1 << 20):
+        while self._next():
             pass
-        if self._position != self._entry.bytes:
-            how = "cut off" if self._position < self._entry.bytes else "too long"
+        if self._received != self._entry.bytes:
+            how = "cut off" if self._received < self._entry.bytes else "too long"
             raise ManifestError(
-                f"{self._where}: {how}: {self._position} bytes, the manifest says "
+                f"{self._where}: {how}: {self._received} bytes, the manifest says "
                 f"{self._entry.bytes}. Upload or fetch it anew."
             )
         if self._digest.hexdigest() != self._entry.sha256:

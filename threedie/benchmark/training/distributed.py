@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -45,7 +46,10 @@ def launch(config: RunConfig) -> Any:
         plugin = _Mixed(f"{config.precision}-mixed", config.device)
     strategy: Any = "auto"
     if per_node * nodes > 1:
-        strategy = DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+        # Rank 0 evaluates while the others wait; one that dies takes them along without a timeout.
+        strategy = DDPStrategy(
+            broadcast_buffers=False, gradient_as_bucket_view=True, timeout=timedelta(days=2)
+        )
     fabric = Fabric(
         accelerator=config.device,
         devices=per_node,

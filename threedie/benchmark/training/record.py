@@ -41,6 +41,7 @@ class RunRecord(Model):
     pixel_mean: tuple[float, float, float]
     """True RGB, 0..1: what pictures are normalised with."""
     pixel_std: tuple[float, float, float]
+    """Likewise; 1 for a channel that never changes."""
     n_objects: Count
     n_classes: Count
     steps: Count
@@ -92,12 +93,13 @@ def make_record(config: RunConfig, source: Any, *, trains: bool = True) -> RunRe
         source: a PairSource.
         trains: whether the method learns at all; one that does not has 0 steps.
     """
+    red, green, blue = (std if std > 0 else 1.0 for std in source.pixel_std)
     return RunRecord(
         config=_plain(dataclasses.asdict(config)),
         method_config=_plain(dataclasses.asdict(method_config(config))),
         data_hash=source.data_hash,
         pixel_mean=source.pixel_mean,
-        pixel_std=source.pixel_std,
+        pixel_std=(red, green, blue),
         n_objects=source.n_objects,
         n_classes=source.n_classes,
         steps=config.steps(source.n_objects) if trains else 0,

@@ -35,7 +35,7 @@ class Forward(nn.Module):
         super().__init__()
         self.method = method
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        for name, values in (("mean_C11", mean), ("scale_C11", [1 / s for s in std])):
+        for name, values in (("mean_C11", mean), ("scale_C11", [1 / (s or 1.0) for s in std])):
             values_C = torch.tensor(values, dtype=torch.float32)
             self.register_buffer(name, values_C.view(3, 1, 1), persistent=False)
 
