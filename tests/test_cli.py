@@ -22,7 +22,8 @@ from threedie.render import machine
 
 VERBS = {
     "bench": {
-        "--method --data --preset --seeds --set --out --name --device --protocol --eval"
+        "--method --data --preset --seeds --set --out --name --device --cache --compile --protocol "
+        "--eval"
     },
     "compare": {"runs --format --out"},
     "doctor": set(),

@@ -285,6 +285,12 @@ def bench(
         str | None, typer.Option(help="Name of the run folder, for one method and one seed.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+    cache: Annotated[
+        str | None, typer.Option(help="ram keeps the compressed pictures in memory.")
+    ] = None,
+    compile_: Annotated[
+        bool, typer.Option("--compile", help="torch.compile the step; the first takes a minute.")
+    ] = False,
     protocol: Annotated[
         str, typer.Option(help="How it is evaluated: see `3die list protocols`.")
     ] = "3die-v1",
@@ -298,12 +304,13 @@ def bench(
     """
     from threedie.benchmark.requests import BenchRequest, parse_methods, parse_seeds
 
+    given = {"device": device, "cache": cache, "compile": "true" if compile_ else None}
     request = BenchRequest(
         methods=parse_methods(method),
         data=data,
         preset=preset,
         seeds=parse_seeds(seeds),
-        settings=(*(settings or ()), f"device={device}"),
+        settings=(*(settings or ()), *(f"{k}={v}" for k, v in given.items() if v is not None)),
         out=out_folder,
         name=name,
         protocol=protocol,
