@@ -95,8 +95,16 @@ def test_settings_of_the_run(text: str, name: str, value: Any) -> None:
 )
 def test_settings_of_the_method(text: str, name: str, value: Any) -> None:
     config = make_config(method="sie", data="d", settings=[text])
-    assert config.settings == {name: value}
+    assert config.settings[name] == value
     assert getattr(method_config(config), name) == value
+
+
+def test_the_budget_asked_for_is_the_one_taken() -> None:
+    """The default preset has a budget in pairs."""
+    assert make_config(method="sie", data="d").steps(40) == 20_480 // 64
+    assert make_config(method="sie", data="d", settings=["epochs=8"]).steps(40) == 5
+    in_pairs = make_config(method="sie", data="d", preset="paper", settings=["pairs=2048"])
+    assert in_pairs.steps(41_920) == 2
 
 
 def test_settings_come_over_the_methods_table_and_the_preset() -> None:

@@ -131,7 +131,8 @@ def make_config(
         data: where the pictures are.
         preset: key of PRESETS.
         seed: 0 or more.
-        settings: `key=value`; a key is a field of RunConfig or of the method's Config.
+        settings: `key=value`; a key is a field of RunConfig or of the method's Config. `epochs`
+            takes the place of a preset's `pairs`, and `pairs` that of its `epochs`.
 
     Raises:
         ConfigError: unknown method, preset or key (with the nearest names), or a bad value.
@@ -148,6 +149,7 @@ def make_config(
             raise ConfigError(f"--set {key}: use {_OWN_OPTIONS[key]} for that.")
         if key in run_types and key != "settings":
             values[key] = parse_setting(key, value, run_types[key])
+            values |= {"pairs": 0} if key == "epochs" else {}
         elif key in method_types:
             own[key] = parse_setting(key, value, method_types[key])
         else:
