@@ -3,7 +3,7 @@
 - Not at a terminal: plain lines, at most every ten seconds and one at the end, with rate, ETA and
   losses; at a terminal a bar with the same.
 - TensorBoard gets every number of a row, grouped; a resumed run replaces what was taken back.
-- W&B is used when asked for, and its absence is one line.
+- W&B is used when asked for, a resumed run is the same there, and its absence is one line.
 - A collapse is told once. The log drops lines that were taken back, and a damaged one is an error.
 """
 
@@ -105,20 +105,25 @@ def test_tensorboard_forgets_what_was_taken_back(tmp_path: Path) -> None:
 
 def test_wandb_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Any] = []
+    names: list[Any] = []
     run = SimpleNamespace(
         log=lambda row, step: calls.append((step, row["loss"])), finish=lambda: calls.append("end")
     )
 
     def init(**options: Any) -> Any:
         calls.append(options["config"]["method"])
+        names.append((options["name"], options["id"], options["resume"]))
         return run
 
     fake = SimpleNamespace(init=init)
     monkeypatch.setitem(sys.modules, "wandb", fake)
-    said = monitor(tmp_path, None, wandb=True)
-    said.row(ROW)
-    said.close()
-    assert calls == ["sie", (4, 1.5), "end"]
+    for _ in range(2):
+        said = monitor(tmp_path, None, wandb=True)
+        said.row(ROW)
+        said.close()
+    assert calls == ["sie", (4, 1.5), "end"] * 2
+    assert names[0] == names[1]
+    assert names[0][::2] == (tmp_path.name, "allow")
 
 
 def test_wandb_absent_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

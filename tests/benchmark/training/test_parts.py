@@ -4,7 +4,8 @@
   without affine and tracking, cumulative momentum, in train and eval mode; conversion keeps names
   and tensors, and refuses kinds that it does not know.
 - Pictures are normalised to what (x / 255 − mean) / std says, in the memory format asked for.
-- z reaches the heads unrounded under bf16, and terms are computed in float32.
+- z reaches the heads unrounded under bf16, and terms are computed in float32; float16's scale is
+  part of a checkpoint.
 - Collapse indicators: by hand on small matrices; one direction or one point is a collapse, healthy
   noise is none.
 - Learning rates: by hand; the optimisers are torch's with the settings given.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from torch import Tensor, nn
 
 from tests.benchmark.training.tiny import FakePairs, Tiny, config_of, method_of
 from threedie.benchmark.training import devices
+from threedie.benchmark.training.checkpoint import newest, save
 from threedie.benchmark.training.collapse import collapsed, indicators
 from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.devices import settle
@@ -152,6 +155,22 @@ def test_bf16_is_near_float32() -> None:
     ]
     for name, value in found[0].items():
         assert found[1][name] == pytest.approx(float(value), rel=0.05), name
+
+
+def test_the_scale_of_float16_goes_into_the_checkpoint_and_back(tmp_path: Path) -> None:
+    config, scales = config_of("sie", precision="16"), []
+    learner, batch = learner_of(config), FakePairs(config).batch(0)
+    for _ in range(3):
+        learner.learn(0, batch)
+    save(tmp_path, 3, learner.state())
+    found = newest(tmp_path)
+    record = make_record(config, FakePairs(config))
+    resumed = Learner(config, record, method_of(config), launch(config), found)
+    for one in (learner, resumed):
+        one.learn(3, batch)
+        scales.append(one.state()["scaler"])
+    assert scales[0] == scales[1]
+    assert scales[0]["scale"] != 65536.0  # it had to fall, so it is not the one of the start
 
 
 def test_indicators_by_hand() -> None:

@@ -6,6 +6,7 @@ Only rank 0 has a `Monitor`; on the others nobody is told.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import time
 from collections.abc import Mapping
@@ -158,6 +159,7 @@ def _wandb(config: RunConfig, folder: Path) -> Any:
         project="threedie",
         name=folder.parent.name,
         dir=str(folder.parent),
+        id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16],
         config=dataclasses.asdict(config),
         resume="allow",
     )

@@ -275,13 +275,12 @@ def _record(
 ) -> RunRecord:
     """The folder's record, which must be of this run; written where there was none."""
     record = make_record(config, source, trains=bool(getattr(method, "trains", True)))
-    if fabric.is_global_zero:
-        found = RunRecord.read(folder)
-        if found is not None:
-            check_same_run(found, record, folder)
-        else:
-            record.write(folder)
+    found = RunRecord.read(folder)
+    if found is not None:  # on every rank: else the others would wait for the one that refuses
+        check_same_run(found, record, folder)
     fabric.barrier()
+    if found is None and fabric.is_global_zero:
+        record.write(folder)
     return record
 
 
