@@ -5,15 +5,9 @@ Shape suffixes: N = batch, C = 3, H, W = pixels, D = representation.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import platform
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +16,18 @@ import torch
 from pydantic import JsonValue
 from torch import nn
 
-import threedie
 from threedie.benchmark.evaluation.encoder import (
     Encode,
     Encoder,
     Normalisation,
     Precision,
     choose_device,
-    device_name,
     find_normalisation,
 )
 from threedie.benchmark.evaluation.feature_cache import cached
 from threedie.benchmark.evaluation.features import Features, Progress, encode_blocks, in_memory
-from threedie.benchmark.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
+from threedie.benchmark.evaluation.protocols import Protocol, find_protocol
+from threedie.benchmark.evaluation.record import About, Log, make_results, plain
 from threedie.benchmark.evaluation.retrieval import Predictor
 from threedie.benchmark.evaluation.stages import (
     Context,
@@ -44,48 +37,16 @@ from threedie.benchmark.evaluation.stages import (
     retrieval,
     without_predictor,
 )
-from threedie.benchmark.evaluation.tables import Tables
 from threedie.benchmark.evaluation.targets import Truth
 from threedie.benchmark.reading.split import Split, open_split
 from threedie.data.dataset import Dataset
 from threedie.errors import ConfigError
-from threedie.manifests import results
-from threedie.manifests.dataset import FILE_NAME, DatasetManifest, canonical_json
+from threedie.manifests.dataset import FILE_NAME, DatasetManifest
 from threedie.manifests.results import Results
 
+__all__ = ["About", "evaluate"]
+
 Data = str | os.PathLike[str] | Dataset | Mapping[str, Split]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class About:
-    """What is evaluated, for the record; and what its features are cached under."""
-
-    name: str = "encoder"
-    config: Mapping[str, Any] = field(default_factory=dict)
-    """Every setting of what made it."""
-    checkpoint_sha256: str | None = None
-    key: str | None = None
-    """Identity of the encoder where there is no checkpoint; see `features.fingerprint`."""
-
-    @property
-    def identity(self) -> str | None:
-        """What tells its features from another encoder's; None: they are not kept on disk."""
-        return self.checkpoint_sha256 or self.key
-
-
-@dataclass(slots=True)
-class _Log:
-    """Notes and times of one evaluation."""
-
-    notes: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the wall clock of a block to a stage."""
-        begun = time.perf_counter()
-        yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - begun
 
 
 def evaluate(
@@ -139,62 +100,34 @@ def evaluate(
         >>> result.metrics["all"]["top1"].value                # doctest: +SKIP
         0.83
     """
-    begun, log = time.perf_counter(), _Log()
+    log, about = Log(), about or About()
     chosen = _protocol(protocol, probe_epochs)
     encode, parts, predictor = _unpack(encoder, parts, predictor, log)
     splits, recipe = _open(dataset)
-    side = size or splits["val"].picture_size
-    on = Encoder(
-        encode,
-        device=choose_device(device),
-        normalisation=find_normalisation(
-            normalise, splits["train"].pixel_mean, splits["train"].pixel_std
-        ),
-        precision=precision,
-    )
+    train = splits["train"]
     context = _context(
-        chosen, on, splits, parts, seed=_seed(seed), size=side, progress=on_progress or _silent
+        chosen,
+        Encoder(
+            encode,
+            device=choose_device(device),
+            normalisation=find_normalisation(normalise, train.pixel_mean, train.pixel_std),
+            precision=precision,
+        ),
+        splits,
+        parts,
+        seed=_seed(seed),
+        size=size or splits["val"].picture_size,
+        progress=on_progress or _silent,
     )
     if not context.live or predictor is not None:
         with log.timed("features"):
-            read = _read_features(context, about or About(), cache, batch_size, log)
-            context = replace(context, features=read)
+            features = _read_features(context, about.identity, cache, _batch(batch_size), log)
+            context = replace(context, features=features)
     outcome = _measure(context, predictor, batch_size, log)
-    tables = Tables(
-        splits, edges_deg=chosen.curve_edges_deg, seed=context.seed, resamples=chosen.resamples
-    )
-    with log.timed("intervals"):
-        for part, found in outcome.findings.items():
-            tables.add(part, found)
-        references = {
-            who: {found.name: tables.number(found) for found in listed}
-            for who, listed in outcome.references.items()
-        }
-    log.seconds["total"] = time.perf_counter() - begun
-    return Results(
-        encoder=_encoder_info(about or About(), context),
-        protocol=_protocol_info(chosen, context, precision),
-        dataset=_dataset_info(splits, recipe),
-        seed=context.seed,
-        versions=results.Environment(
-            threedie=threedie.__version__,
-            torch=str(torch.__version__),
-            numpy=np.__version__,
-            python=platform.python_version(),
-        ),
-        device=device_name(context.device),
-        finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        seconds={stage: round(value, 3) for stage, value in log.seconds.items()},
-        metrics=tables.metrics,
-        chance=outcome.chance,
-        references=references,
-        curves=tables.curves,
-        per_class=tables.per_class,
-        notes=tuple(dict.fromkeys(log.notes)),
-    )
+    return make_results(context, outcome, about, recipe, log)
 
 
-def _measure(context: Context, predictor: Predictor | None, batch_size: int, log: _Log) -> Outcome:
+def _measure(context: Context, predictor: Predictor | None, batch_size: int, log: Log) -> Outcome:
     outcome = Outcome()
     _note_the_data(context, log)
     with log.timed("probes"):
@@ -213,7 +146,7 @@ def _protocol(wanted: str | Protocol, probe_epochs: int | None) -> Protocol:
 
 
 def _unpack(
-    encoder: Any, parts: Mapping[str, slice] | None, predictor: Predictor | None, log: _Log
+    encoder: Any, parts: Mapping[str, slice] | None, predictor: Predictor | None, log: Log
 ) -> tuple[Encode, Mapping[str, slice] | None, Predictor | None]:
     """What to call, and what a trained method brings along."""
     represent = getattr(encoder, "represent", None)
@@ -305,12 +238,12 @@ def _parts(parts: Mapping[str, slice] | None, dim: int) -> dict[str, slice]:
 
 def _read_features(
     context: Context,
-    about: About,
+    identity: str | None,
     cache: str | os.PathLike[str] | None,
     batch_size: int,
-    log: _Log,
+    log: Log,
 ) -> dict[str, Features]:
-    if cache is not None and about.identity is None:
+    if cache is not None and identity is None:
         log.notes.append("features were not cached: the encoder has no identity")
     found = {}
     for name, split in context.splits.items():
@@ -325,10 +258,10 @@ def _read_features(
                 on_progress=context.on_progress,
             )
 
-        if cache is None or about.identity is None:
+        if cache is None or identity is None:
             data_MD = in_memory(compute(), rows)
         else:
-            key = _feature_key(context, about.identity, split)
+            key = _feature_key(context, identity, split)
             data_MD = cached(Path(cache), key, rows, compute, log.notes.append)
         found[name] = Features(data_MD=data_MD, n_views=split.n_views)
     return found
@@ -337,7 +270,7 @@ def _read_features(
 def _feature_key(context: Context, identity: str, split: Split) -> dict[str, JsonValue]:
     """Everything that decides features, but the size of the batch."""
     encoder = context.encoder
-    return _plain(
+    return plain(
         {
             "encoder": identity,
             "data": split.data_hash,
@@ -352,7 +285,7 @@ def _feature_key(context: Context, identity: str, split: Split) -> dict[str, Jso
     )
 
 
-def _note_the_data(context: Context, log: _Log) -> None:
+def _note_the_data(context: Context, log: Log) -> None:
     missing = int((context.truths["val"].class_N < 0).sum())
     if missing:
         log.notes.append(f"{missing} val objects are of classes without train objects: all misses")
@@ -364,68 +297,16 @@ def _note_the_data(context: Context, log: _Log) -> None:
         )
 
 
-def _encoder_info(about: About, context: Context) -> results.EncoderInfo:
-    return results.EncoderInfo(
-        name=about.name,
-        config=_plain(dict(about.config)),
-        checkpoint_sha256=about.checkpoint_sha256,
-        dim=context.dim,
-        parts={name: (part.start, part.stop) for name, part in context.parts.items()},
-    )
-
-
-def _protocol_info(
-    protocol: Protocol, context: Context, precision: Precision
-) -> results.ProtocolInfo:
-    settings = _plain(protocol.settings())
-    own = PROTOCOLS.get(protocol.name)
-    official = _plain(own.settings()) if own else {}
-    used: dict[str, object] = {
-        "size": context.size,
-        "normalisation": asdict(context.encoder.normalisation),
-        "precision": precision,
-    }
-    return results.ProtocolInfo(
-        name=protocol.name,
-        version=protocol.version,
-        settings={**settings, **_plain(used)},
-        changed=tuple(k for k, v in settings.items() if official.get(k, v) != v),
-    )
-
-
-def _dataset_info(splits: Mapping[str, Split], recipe: str | None) -> results.DatasetInfo:
-    hashes = {name: split.data_hash for name, split in splits.items()}
-    labels = np.concatenate([split.labels_N for split in splits.values()])
-    return results.DatasetInfo(
-        hash=hashlib.sha256(canonical_json(hashes)).hexdigest(),
-        recipe=recipe,
-        size=splits["val"].picture_size,
-        views=splits["val"].n_views,
-        splits={
-            name: results.SplitInfo(objects=len(split), hash=split.data_hash)
-            for name, split in splits.items()
-        },
-        classes=len(np.unique(labels)),
-    )
-
-
 def _seed(seed: int) -> int:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ConfigError(f"seed is {seed!r}; it must be a number from 0 to 2^63 − 1.")
     return seed
 
 
-def _plain(value: Mapping[str, Any]) -> dict[str, JsonValue]:
-    """As JSON has it: lists for tuples.
-
-    Raises:
-        ConfigError: something that JSON does not have.
-    """
-    try:
-        found: dict[str, JsonValue] = json.loads(json.dumps(value, allow_nan=False, default=str))
-    except ValueError as err:
-        raise ConfigError(f"the config holds what results can't: {err}.") from err
-    return found
+def _batch(batch_size: int) -> int:
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more.")
+    return batch_size
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -93,6 +93,9 @@ def query_rows(truth: Truth, split: Literal["train", "val"]) -> Rows:
 def classified(logits_RK: Array, class_R: Ints, rows: Rows, *, prefix: str = "") -> list[Finding]:
     """top1, top5, balanced_top1. A row whose class is not in the train split is a miss."""
     n_classes, known = logits_RK.shape[1], class_R >= 0
+    if n_classes < 2:
+        why = "the train split has one class"
+        return [undefined(f"{prefix}{name}", why) for name in ("top1", "top5", "balanced_top1")]
     safe = np.maximum(class_R, 0)
     top1 = metrics.top_hits(logits_RK, safe, 1) * known
     top5 = metrics.top_hits(logits_RK, safe, 5) * known

@@ -18,7 +18,8 @@ from threedie.benchmark.evaluation.protocols import ProbeSettings
 from threedie.errors import ConfigError
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-_ROWS = 65536
+OnStep = Callable[[int, int], None]
+_ROWS, _TELL_EVERY = 65536, 50
 
 
 def make_head(
@@ -57,6 +58,7 @@ def train_head(
     steps: int,
     settings: ProbeSettings,
     loss: Loss,
+    on_step: OnStep,
 ) -> None:
     """Train on (input, target) batches; the rate falls to zero along a half cosine.
 
@@ -66,6 +68,7 @@ def train_head(
         steps: length of the cosine.
         settings: of the probe.
         loss: of (output, target).
+        on_step: is told (steps done, of how many), now and then.
 
     Raises:
         ConfigError: the loss is no number any more.
@@ -76,6 +79,8 @@ def train_head(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * step / steps)) / 2
         value = descend(head, optimizer, inputs, target, loss)
+        if step % _TELL_EVERY == 0 or step + 1 == steps:
+            on_step(step + 1, steps)
     check_finite(value)
 
 

@@ -37,7 +37,7 @@ def between_over_within(features: Features, columns: slice) -> Statistic:
     return Statistic(
         rows_RS=np.concatenate(rows),
         formula=lambda sums: _components(sums, views),
-        undefined="the views of an object have equal features (perfect invariance, or collapse)",
+        undefined="the views of an object have equal features, or there is one object only",
     )
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from threedie.benchmark.evaluation.encoder import memory_for
 from threedie.benchmark.evaluation.features import Gather
-from threedie.benchmark.evaluation.heads import fit_logistic, make_head, train_head
+from threedie.benchmark.evaluation.heads import OnStep, fit_logistic, make_head, train_head
 from threedie.benchmark.evaluation.metrics import Array, Ints
 from threedie.benchmark.evaluation.protocols import ProbeSettings
 from threedie.benchmark.evaluation.targets import Truth, pass_pairs
@@ -46,6 +46,7 @@ def rotation(
     *,
     hemisphere: str,
     seed: int,
+    on_step: OnStep,
 ) -> Array:
     """(R, 4) predicted relative quaternions of pairs of val rows, not normalised."""
     views = truth.n_views
@@ -62,12 +63,25 @@ def rotation(
         for (first, second), target in _cut(batches(), settings.batch_size, train.device)
     )
     with memory_for("a probe", "batch_size", settings.batch_size):
-        train_head(head, islice(fed, steps), steps=steps, settings=settings, loss=F.mse_loss)
+        train_head(
+            head,
+            islice(fed, steps),
+            steps=steps,
+            settings=settings,
+            loss=F.mse_loss,
+            on_step=on_step,
+        )
     return judge(head, val, *judged)
 
 
 def scene(
-    train: Gather, target_MO: Array, val: Gather, settings: ProbeSettings, *, seed: int
+    train: Gather,
+    target_MO: Array,
+    val: Gather,
+    settings: ProbeSettings,
+    *,
+    seed: int,
+    on_step: OnStep,
 ) -> Array:
     """(M val, O) outputs of one probe for all O targets of a view, each weighed alike.
 
@@ -90,7 +104,14 @@ def scene(
         for (rows, _), target in _cut(batches(), settings.batch_size, train.device)
     )
     with memory_for("a probe", "batch_size", settings.batch_size):
-        train_head(head, islice(fed, steps), steps=steps, settings=settings, loss=F.mse_loss)
+        train_head(
+            head,
+            islice(fed, steps),
+            steps=steps,
+            settings=settings,
+            loss=F.mse_loss,
+            on_step=on_step,
+        )
     return np.asarray(judge(head, val, np.arange(len(val))) * std + mean, dtype=np.float64)
 
 

@@ -6,11 +6,11 @@ No torch here: `3die list protocols` reads this file.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from threedie.errors import ConfigError
+from threedie.names import find
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,13 +82,22 @@ class Protocol:
         return {k: v for k, v in asdict(self).items() if k not in ("name", "version", "says")}
 
     def with_epochs(self, epochs: int) -> Protocol:
-        """Every probe trained for so many epochs and no more: for quick looks, not for tables."""
-        names = ("classification", "rotation", "color", "scene")
-        probes = {name: getattr(self, name) for name in names}
-        return replace(
-            self,
-            **{k: p and replace(p, epochs=epochs, min_steps=0) for k, p in probes.items()},
-        )
+        """Probes trained for so many epochs and no more: for quick looks, not for tables.
+
+        One that is solved by L-BFGS keeps its iterations: they are cheap.
+        """
+        probes: dict[str, ProbeSettings | None] = {
+            "classification": self.classification,
+            "rotation": self.rotation,
+            "color": self.color,
+            "scene": self.scene,
+        }
+        changed = {
+            name: replace(probe, epochs=epochs, min_steps=0)
+            for name, probe in probes.items()
+            if probe is not None and probe.optimizer != "lbfgs"
+        }
+        return replace(self, **changed)  # type: ignore[arg-type]  # names and types are above
 
 
 _OFFICIAL = ProbeSettings(optimizer="adam", epochs=300)
@@ -106,7 +115,7 @@ PROTOCOLS: dict[str, Protocol] = {
         classification=ProbeSettings(optimizer="lbfgs", epochs=100, weight_decay=1e-3),
         rotation=ProbeSettings(hidden=(1024, 1024), epochs=10, min_steps=500, weight_decay=0.01),
         color=None,
-        scene=ProbeSettings(hidden=(1024,), epochs=10, min_steps=500, weight_decay=0.01),
+        scene=ProbeSettings(hidden=(512,), epochs=10, min_steps=500, weight_decay=0.01),
         val_partners=4,
         direct=True,
     ),
@@ -135,8 +144,4 @@ def find_protocol(name: str) -> Protocol:
     Raises:
         ConfigError: unknown, with the nearest name.
     """
-    if name in PROTOCOLS:
-        return PROTOCOLS[name]
-    near = difflib.get_close_matches(name, PROTOCOLS, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise ConfigError(f"unknown protocol '{name}'.{hint} Known: {', '.join(PROTOCOLS)}.")
+    return find("protocol", name, PROTOCOLS)

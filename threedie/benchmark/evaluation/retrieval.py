@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -197,11 +198,19 @@ def rotation_errors(
     candidates_C4 = np.concatenate([t.truth.rotation_NV4.reshape(-1, 4) for t in targets])
     truth_Q4 = source.truth.rotation_NV4.reshape(-1, 4)
     found, done = list[Ints](), 0
+
+    def candidates(count: int) -> Iterator[Tensor]:
+        """All of them; tells how many of `count` queries' comparisons are behind us."""
+        passed = 0
+        for block in (block for target in targets for block in target.candidates()):
+            yield block
+            passed += len(block)
+            on_progress(stage, done + count * passed // len(candidates_C4), len(truth_Q4))
+
     for queries_QE in source.queries():
-        _, place = nearest(queries_QE, lambda: (b for t in targets for b in t.candidates()), 1)
+        _, place = nearest(queries_QE, partial(candidates, len(queries_QE)), 1)
         found.append(place[:, 0].cpu().numpy())
         done += len(queries_QE)
-        on_progress(stage, done, len(truth_Q4))
     distance = rotation_distance(candidates_C4[np.concatenate(found)], truth_Q4)
     return distance.reshape(source.truth.n_objects, source.truth.n_views)
 

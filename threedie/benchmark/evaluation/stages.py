@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -43,7 +44,7 @@ _PRE: tuple[tuple[str, Literal["train", "val"], tuple[str, ...]], ...] = (
     ("pre_val_all", "val", ("train", "val")),
 )
 """Metric, whose view 0 is moved, whose views are candidates."""
-_DEGREES = ("geodesic_deg", "geodesic_deg_median")
+_KINDS = ("r2_global", "r2_uniform", "geodesic_deg", "geodesic_deg_median")
 ONE_VIEW = "the data set has one view per object"
 
 
@@ -92,14 +93,13 @@ def all_view_probes(context: Context, outcome: Outcome) -> None:
         val.n_objects, val.n_views, context.protocol.val_partners if has_pairs else 0, context.seed
     )
     views, pairs = findings.view_rows(val), findings.pair_rows(val, judged)
-    for number, (part, columns) in enumerate(context.parts.items()):
-        context.on_progress(f"probes {part}", number, len(context.parts))
+    for part, columns in context.parts.items():
         raw = [Gather(context.features[s], columns, context.device) for s in ("train", "val")]
         standard = statistics(context.features["train"], columns)
         pair = [
             Gather(context.features[s], columns, context.device, standard) for s in ("train", "val")
         ]
-        outcome.add(part, _view_probes(context, pair[0], pair[1], views))
+        outcome.add(part, _view_probes(context, part, pair, views))
         outcome.add(part, _knn(context, raw[0], raw[1], views))
         if not has_pairs:
             outcome.add(part, _without_pairs())
@@ -112,27 +112,34 @@ def all_view_probes(context: Context, outcome: Outcome) -> None:
             context.protocol.rotation,
             hemisphere=context.protocol.hemisphere,
             seed=context.seed,
+            on_step=partial(context.on_progress, f"rotation probe, {part}"),
         )
         target = val.relative(judged, context.protocol.hemisphere)
         outcome.add(part, findings.rotated(predicted, target, pairs))
         spread = invariance.between_over_within(context.features["val"], columns)
         cosines = invariance.pair_cosines(raw[1], judged, val.n_views)
         outcome.add(part, _direct(spread, cosines, raw[1], pairs, val))
-    context.on_progress("probes", len(context.parts), len(context.parts))
     _all_view_chance(context, outcome)
 
 
 def _view_probes(
-    context: Context, train: Gather, val: Gather, rows: findings.Rows
+    context: Context, part: str, features: list[Gather], rows: findings.Rows
 ) -> Iterator[Finding]:
-    truths, protocol = context.truths, context.protocol
+    truths, protocol, (train, val) = context.truths, context.protocol, features
     logits = probes.classification(
         train, truths["train"], val, context.n_classes, protocol.classification
     )
     yield from findings.classified(logits, _view_classes(truths["val"]), rows)
     if protocol.scene is not None:
         target_MO = truths["train"].scene_NV7.reshape(-1, 7)
-        predicted = probes.scene(train, target_MO, val, protocol.scene, seed=context.seed)
+        predicted = probes.scene(
+            train,
+            target_MO,
+            val,
+            protocol.scene,
+            seed=context.seed,
+            on_step=partial(context.on_progress, f"scene probe, {part}"),
+        )
         yield from findings.seen(predicted, truths["val"].scene_NV7.reshape(-1, 7), rows)
 
 
@@ -166,7 +173,7 @@ def _plain(name: str, value: float, n: int, why: str) -> Finding:
 
 
 def _without_pairs() -> list[Finding]:
-    names = [f"rotation_{kind}" for kind in ("r2_global", "r2_uniform", *_DEGREES)]
+    names = [f"rotation_{kind}" for kind in _KINDS]
     names += ["between_over_within", "view_cosine", "object_cosine"]
     return [undefined(name, ONE_VIEW) for name in names]
 
@@ -175,7 +182,9 @@ def _all_view_chance(context: Context, outcome: Outcome) -> None:
     train, val, n = context.truths["train"], context.truths["val"], len(context.splits["val"])
     views = findings.view_rows(val)
     frequent = chance.most_frequent(_view_classes(val), context.n_classes, views)
-    outcome.chance |= {**frequent, "knn_top1": frequent["top1"]}
+    outcome.chance |= frequent
+    if "top1" in frequent:
+        outcome.chance["knn_top1"] = frequent["top1"]
     scene_R7, mean_7 = val.scene_NV7.reshape(-1, 7), train.scene_NV7.reshape(-1, 7).mean(axis=0)
     if context.protocol.scene is not None:
         guess = np.broadcast_to(mean_7, scene_R7.shape)
@@ -226,7 +235,8 @@ def official_probes(context: Context, outcome: Outcome) -> None:
         logits = judged.outputs["classification"][part]
         outcome.add(part, findings.classified(logits, classes, views))
         if val.n_views < 2:
-            outcome.add(part, _without_pairs()[:4])
+            outcome.add(part, [undefined(f"rotation_{kind}", ONE_VIEW) for kind in _KINDS])
+            outcome.add(part, [undefined(f"color_{kind}", ONE_VIEW) for kind in _KINDS[:2]])
             continue
         target = val.relative(pairs, context.protocol.hemisphere)
         outcome.add(part, findings.rotated(judged.outputs["rotation"][part], target, rows))
