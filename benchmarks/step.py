@@ -1,6 +1,7 @@
 """Speed and memory of a training step: `python -m benchmarks.step [settings methods wait …]`.
 
-Every table is one run on one machine, its rows measured in turn; ratios within it are what counts.
+Every table is one run on one machine, its rows measured in turn; ratios within it are what counts, and of those
+the processor's time where the machine has other work.
 `wait` trains on a data set (THREEDIE_DATA, a folder of shards) and reads its log; the others make
 up their pictures. Nothing is kept.
 """
@@ -50,19 +51,23 @@ class Stepper:
         model = build_method(config, source.n_classes)
         self.learner = Learner(config, make_record(config, source), model, launch(config))
         self.rates: list[float] = []
+        self.cpu_ms: list[float] = []
         self.run(1)
 
-    def run(self, steps: int) -> float:
-        """Seconds for so many steps."""
+    def run(self, steps: int) -> tuple[float, float]:
+        """Seconds of the clock and of the processor for so many steps."""
         torch.set_num_threads(self.config.threads or os.cpu_count() or 1)
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         for step in range(steps):
             terms = self.learner.learn(step, self.batch)
         float(terms["loss"])
-        return time.perf_counter() - begun
+        return time.perf_counter() - begun, time.process_time() - worked
 
     def measure(self, steps: int = STEPS) -> None:
-        self.rates.append(steps * self.config.batch_size / self.run(steps))
+        pairs = steps * self.config.batch_size
+        seconds, worked = self.run(steps)
+        self.rates.append(pairs / seconds)
+        self.cpu_ms.append(1000 * worked / pairs)
 
 
 def in_turn(steppers: dict[str, Stepper], rounds: int = ROUNDS) -> None:
@@ -70,16 +75,23 @@ def in_turn(steppers: dict[str, Stepper], rounds: int = ROUNDS) -> None:
     for _ in range(rounds):
         for stepper in steppers.values():
             stepper.measure()
-    first = max(next(iter(steppers.values())).rates)
+    first = min(next(iter(steppers.values())).cpu_ms)
     for name, stepper in steppers.items():
         best, middle = max(stepper.rates), statistics.median(stepper.rates)
-        print(f"| {name} | {best:.1f} | {middle:.1f} | {best / first:.2f} |", flush=True)
+        cost = min(stepper.cpu_ms)
+        print(
+            f"| {name} | {best:.1f} | {middle:.1f} | {cost:.1f} | {cost / first:.2f} |", flush=True
+        )
+
+
+def head(what: str) -> None:
+    print(f"| {what} | pairs/s (best) | (median) | CPU ms a pair (best) | × first row |")
+    print("|---|---|---|---|---|")
 
 
 def settings() -> None:
     """SIE, ResNet-18, 64 px, batch 64: precision, memory format, threads."""
-    print("| threads, precision, memory format | pairs/s (best) | (median) | ratio |")
-    print("|---|---|---|---|")
+    head("threads, precision, memory format")
     rows = {}
     for threads in (1, 2):
         for precision in ("32", "bf16"):
@@ -93,15 +105,13 @@ def settings() -> None:
 
 def compiled() -> None:
     """With torch.compile against without."""
-    print("| torch.compile | pairs/s (best) | (median) | ratio |")
-    print("|---|---|---|---|")
+    head("torch.compile")
     in_turn({"no": Stepper(), "yes": Stepper("compile=true")})
 
 
 def methods() -> None:
     """Every method, as in the preset `ladder`."""
-    print("| method | pairs/s (best) | (median) | ratio |")
-    print("|---|---|---|---|")
+    head("method")
     in_turn({name: Stepper(method=name) for name in METHODS if name != "random"}, rounds=3)
 
 

@@ -19,13 +19,23 @@ import threedie
 PACKAGE = Path(threedie.__file__).parent
 BELOW = {
     "errors": {"errors"},
+    "names": {"errors", "names"},
     "words": {"words"},
     "files": {"errors", "files"},
-    "manifests": {"errors", "words", "files", "manifests"},
-    "data": {"errors", "words", "files", "manifests", "data"},
-    "render": {"errors", "words", "files", "manifests", "data", "render"},
-    "baselines": {"errors", "words", "manifests", "baselines"},
-    "benchmark": {"errors", "words", "files", "manifests", "data", "baselines", "benchmark"},
+    "manifests": {"errors", "names", "words", "files", "manifests"},
+    "data": {"errors", "names", "words", "files", "manifests", "data"},
+    "render": {"errors", "names", "words", "files", "manifests", "data", "render"},
+    "baselines": {"errors", "names", "words", "manifests", "baselines"},
+    "benchmark": {
+        "errors",
+        "names",
+        "words",
+        "files",
+        "manifests",
+        "data",
+        "baselines",
+        "benchmark",
+    },
 }
 """What each room may import; what stands beside the rooms (cli, listings, doctor), all."""
 

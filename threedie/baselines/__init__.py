@@ -6,13 +6,12 @@ that two near-equal methods are one class with an argument.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from threedie.errors import ConfigError
+from threedie.names import find
 
 if TYPE_CHECKING:
     from threedie.baselines.method import Method
@@ -72,8 +71,4 @@ def find_method(name: str) -> MethodEntry:
     Raises:
         ConfigError: unknown, with the nearest name.
     """
-    if name in METHODS:
-        return METHODS[name]
-    near = difflib.get_close_matches(name, METHODS, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise ConfigError(f"unknown method '{name}'.{hint} Known: {', '.join(METHODS)}.")
+    return find("method", name, METHODS)

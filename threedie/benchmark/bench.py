@@ -51,21 +51,23 @@ def bench(request: BenchRequest, *, console: Console) -> list[Path]:
         for method in request.methods
     }
     fabric = launch(next(iter(configs.values())))
+    alone = fabric.world_size == 1
     for number, (folder, config) in enumerate(configs.items(), start=1):
         if len(configs) > 1 and fabric.is_global_zero:
             console.rule(f"{escape(folder.name)} ({number} of {len(configs)})")
-        one_run(config, folder, request, fabric=fabric, console=console)
+        source = _pairs(config, rank=fabric.global_rank, world=fabric.world_size)
+        method = build_method(config, source.n_classes)
+        train(config, source, method, folder, fabric=fabric, console=console)
+        if alone:
+            _evaluate(folder, config, request, console)
+    if not alone and fabric.is_global_zero:  # last: the other ranks wait for nothing, and are gone
+        for folder, config in configs.items():
+            _evaluate(folder, config, request, console)
     return list(configs)
 
 
-def one_run(
-    config: RunConfig, folder: Path, request: BenchRequest, *, fabric: Any, console: Console
-) -> None:
-    """One method with one seed."""
-    source = _pairs(config, rank=fabric.global_rank, world=fabric.world_size)
-    method = build_method(config, source.n_classes)
-    train(config, source, method, folder, fabric=fabric, console=console)
-    if request.evaluate and fabric.is_global_zero:
+def _evaluate(folder: Path, config: RunConfig, request: BenchRequest, console: Console) -> None:
+    if request.evaluate:
         evaluate_run(
             folder,
             request.data,
@@ -73,7 +75,6 @@ def one_run(
             device=config.device,
             console=console,
         )
-    fabric.barrier()
 
 
 def _pairs(config: RunConfig, *, rank: int, world: int) -> PairSource:

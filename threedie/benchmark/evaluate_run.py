@@ -105,7 +105,7 @@ def evaluate_any(request: EvalRequest, *, console: Console) -> Path:
         subject = of_encoder(request)
     if not Path(request.data).is_dir():
         raise ConfigError(
-            f"--data is '{request.data}'; there is no such folder. (Evaluation reads every picture: "
+            f"--data is '{request.data}'; there is no such folder. (Every picture is read: "
             "have the data set on this machine.)"
         )
     target = request.out or subject.folder / _file_name(request)

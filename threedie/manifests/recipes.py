@@ -6,18 +6,16 @@ Garrido, Najman, LeCun, ICML 2023 (arXiv 2302.10283), appendix. Variants name th
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from threedie.errors import ConfigError
+from threedie.names import find
 
 Range = tuple[float, float]
-T = TypeVar("T")
 RotationLaw = Literal["euler-box", "euler-outer", "uniform", "yaw"]
 
 
@@ -143,7 +141,7 @@ def find_recipe(name: str) -> Recipe:
     Raises:
         ConfigError: unknown, with the nearest name.
     """
-    return _find("recipe", name, RECIPES)
+    return find("recipe", name, RECIPES)
 
 
 def find_quality(name: str) -> Quality:
@@ -152,15 +150,7 @@ def find_quality(name: str) -> Quality:
     Raises:
         ConfigError: unknown, with the nearest name.
     """
-    return _find("quality", name, QUALITIES)
-
-
-def _find(kind: str, name: str, known: dict[str, T]) -> T:
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise ConfigError(f"unknown {kind} '{name}'.{hint} Known: {', '.join(known)}.")
+    return find("quality", name, QUALITIES)
 
 
 def latents_in_range(recipe: Recipe, latents_VD: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -124,7 +124,8 @@ def r2_uniform(predicted_RO: Array, target_RO: Array) -> Statistic:
     kept = np.flatnonzero(spread > NO_VARIANCE)
     target, predicted = target_RO[:, kept], predicted_RO[:, kept]
     centred = target - target.mean(axis=0) if len(target) else target
-    parts = [np.square(target - predicted), centred, np.square(centred), np.ones_like(target)]
+    count = np.ones((len(target), max(1, len(kept))))
+    parts = [np.square(target - predicted), centred, np.square(centred), count]
     return Statistic(
         rows_RS=np.concatenate(parts, axis=1),
         formula=lambda sums: _mean_over_outputs(sums, len(kept)),

@@ -5,12 +5,11 @@ A preset's values are fields of RunConfig; `settings` in it are the method's, wh
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from threedie.errors import ConfigError
+from threedie.names import find
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +83,4 @@ def find_preset(name: str) -> Preset:
     Raises:
         ConfigError: unknown, with the nearest name.
     """
-    if name in PRESETS:
-        return PRESETS[name]
-    near = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
-    raise ConfigError(f"unknown preset '{name}'.{hint} Known: {', '.join(PRESETS)}.")
+    return find("preset", name, PRESETS)
