@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import JsonValue
 from torch import Tensor, nn
 
 from tests.benchmark.evaluation.fakes import SIZE, FakeSplit, looked_up
@@ -90,11 +91,11 @@ def test_pictures_are_normalised_in_the_encoders_order() -> None:
     named = find_normalisation("dataset", (0.1, 0.2, 0.3), (0.5, 0.0, 2.0))
     assert named == Normalisation(mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0))
     assert find_normalisation("published", (0,) * 3, (1,) * 3).order == "bgr"
-    with pytest.raises(ConfigError, match="unknown normalisation 'imagnet'.*imagenet"):
+    with pytest.raises(ConfigError, match=r"unknown normalisation 'imagnet'.*imagenet"):
         find_normalisation("imagnet", (0,) * 3, (1,) * 3)
 
 
-def net(*last: nn.Module) -> nn.Sequential:
+def net(*last: nn.Module) -> Any:
     return nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 6), *last)
 
 
@@ -141,7 +142,7 @@ def test_half_precision_gives_float32() -> None:
     assert half.dtype == torch.float32
     assert torch.allclose(half, full, atol=0.02)
     assert not torch.equal(half, full)
-    with pytest.raises(ConfigError, match="unknown precision 'fp8'.*fp32, bf16"):
+    with pytest.raises(ConfigError, match=r"unknown precision 'fp8'.*fp32, bf16"):
         Encoder(module, device=CPU, normalisation=PLAIN, precision="fp8")  # type: ignore[arg-type]
 
 
@@ -227,7 +228,7 @@ def test_fingerprints_see_every_weight() -> None:
 
 # The cache.
 
-KEY = {"encoder": "abc", "size": 4}
+KEY: dict[str, JsonValue] = {"encoder": "abc", "size": 4}
 ROWS = 45
 
 
@@ -246,7 +247,7 @@ class Counted:
 def test_a_cache_is_read_instead(tmp_path: Path) -> None:
     compute, notes = Counted(), list[str]()
     for _ in range(2):
-        found = cached(tmp_path / "new" / "folder", dict(KEY), ROWS, compute, notes.append)
+        found = cached(tmp_path / "new" / "folder", KEY, ROWS, compute, notes.append)
         assert isinstance(found, np.memmap)
         assert np.array_equal(found, compute.data)
         assert not found.flags.writeable
@@ -275,10 +276,10 @@ def flip(path: Path, place: int) -> None:
 )
 def test_damage_is_computed_anew_and_said(damage: Callable[[Path], None], tmp_path: Path) -> None:
     compute, notes = Counted(), list[str]()
-    cached(tmp_path, dict(KEY), ROWS, compute, notes.append)
+    cached(tmp_path, KEY, ROWS, compute, notes.append)
     damage(tmp_path)
     for _ in range(2):
-        found = cached(tmp_path, dict(KEY), ROWS, compute, notes.append)
+        found = cached(tmp_path, KEY, ROWS, compute, notes.append)
         assert np.array_equal(found, compute.data)
     assert compute.times == 2
     assert len(notes) == 1
@@ -287,19 +288,20 @@ def test_damage_is_computed_anew_and_said(damage: Callable[[Path], None], tmp_pa
 
 def test_a_note_of_another_key_is_not_believed(tmp_path: Path) -> None:
     compute, notes = Counted(), list[str]()
-    cached(tmp_path, dict(KEY), ROWS, compute, notes.append)
+    cached(tmp_path, KEY, ROWS, compute, notes.append)
     cached(tmp_path, {"encoder": "other"}, ROWS, compute, notes.append)
     one, other = sorted(tmp_path.glob("*.json"))
     one.write_bytes(other.read_bytes())
-    for key in (KEY, {"encoder": "other"}):
-        cached(tmp_path, dict(key), ROWS, compute, notes.append)
+    others: dict[str, JsonValue] = {"encoder": "other"}
+    for key in (KEY, others):
+        cached(tmp_path, key, ROWS, compute, notes.append)
     assert (compute.times, len(notes)) == (3, 1)
 
 
 def test_an_array_that_is_no_such_array(tmp_path: Path) -> None:
     """The right hash of the wrong thing: an object array would run code when it is loaded."""
     compute, notes = Counted(), list[str]()
-    cached(tmp_path, dict(KEY), ROWS, compute, notes.append)
+    cached(tmp_path, KEY, ROWS, compute, notes.append)
     (array,), (note,) = tmp_path.glob("*.npy"), tmp_path.glob("*.json")
     np.save(array, np.array([{"a": 1}], dtype=object), allow_pickle=True)
     old = hashlib.sha256(compute.data.tobytes()).hexdigest()
@@ -307,7 +309,7 @@ def test_an_array_that_is_no_such_array(tmp_path: Path) -> None:
     assert old not in text
     found = text[text.index('"sha256":"') + 10 :][:64]
     note.write_text(text.replace(found, hashlib.sha256(array.read_bytes()).hexdigest()))
-    cached(tmp_path, dict(KEY), ROWS, compute, notes.append)
+    cached(tmp_path, KEY, ROWS, compute, notes.append)
     assert compute.times == 2
     assert "damaged" in notes[0]
 
@@ -315,7 +317,7 @@ def test_an_array_that_is_no_such_array(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_costs_a_note(tmp_path: Path) -> None:
     compute, notes = Counted(), list[str]()
     (tmp_path / "file").write_bytes(b"")
-    found = cached(tmp_path / "file", dict(KEY), ROWS, compute, notes.append)
+    found = cached(tmp_path / "file", KEY, ROWS, compute, notes.append)
     assert np.array_equal(found, compute.data)
     assert len(notes) == 1
     assert "not cached" in notes[0]
