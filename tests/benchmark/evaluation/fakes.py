@@ -21,7 +21,7 @@ from threedie.benchmark.evaluation.targets import Truth
 from threedie.manifests.latents import euler_to_quaternion_xyzw
 
 SIZE = 4
-QUIET = {"normalise": "none", "device": "cpu"}
+QUIET: dict[str, Any] = {"normalise": "none", "device": "cpu"}
 """Arguments of `evaluate` under which `numbers` can read the pictures."""
 
 

@@ -52,6 +52,13 @@ def test_constant_predictors(rng: np.random.Generator) -> None:
     assert m.r2_global(constant, target).value() > 0.5
 
 
+def test_twice_the_error_loses_four_times_as_much(rng: np.random.Generator) -> None:
+    target, off = rng.normal(size=(80, 3)), rng.normal(size=(80, 3))
+    for score in (m.r2_global, m.r2_uniform):
+        losses = [1 - score(target + by * off, target).value() for by in (0.1, 0.2)]
+        assert losses[1] / losses[0] == pytest.approx(4.0)
+
+
 def test_constant_outputs_are_left_out(rng: np.random.Generator) -> None:
     target = np.column_stack([rng.normal(size=30), np.full(30, 0.7), rng.normal(size=30)])
     predicted = target + 0.5
@@ -61,6 +68,8 @@ def test_constant_outputs_are_left_out(rng: np.random.Generator) -> None:
     assert np.isnan(nothing.value())
     assert "variance" in nothing.undefined
     assert np.isnan(m.r2_global(predicted[:, 1:2], target[:, 1:2]).value())
+    fixed = np.broadcast_to([0.3, 0.9], (30, 2))  # two constants are no variance to explain
+    assert np.isnan(m.r2_global(fixed + 0.01, fixed).value())
 
 
 def test_geodesic_is_the_rotations_own_angle(rng: np.random.Generator) -> None:

@@ -130,7 +130,7 @@ def regressed(
     if degrees is None:
         return found
     names = (f"{name}_geodesic_deg", f"{name}_geodesic_deg_median")
-    if np.isnan(r2["r2_global"].value()) or np.isnan(r2["r2_uniform"].value()):
+    if np.isnan(r2["r2_global"].value()):
         return found + [undefined(n, "this data set does not vary it") for n in names]
     error_R = degrees(predicted_RO, target_RO)
     return [

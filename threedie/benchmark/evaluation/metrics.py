@@ -98,9 +98,11 @@ def r2_global(predicted_RO: Array, target_RO: Array) -> Statistic:
     """1 − SSres / SStot with one scalar mean over all outputs.
 
     The R² of SIE, CapsIE, EquiCaps and ContextSSL. Its constant predictor does not score 0: the
-    outputs' different means count as variance.
+    outputs' different means count as variance. Where no output varies there is nothing to predict,
+    whatever their means are, and the score is undefined.
     """
-    centred = target_RO - target_RO.mean() if target_RO.size else target_RO
+    constant = not len(_varying(target_RO))
+    centred = np.zeros_like(target_RO) if constant else target_RO - target_RO.mean()
     rows = np.stack(
         [
             np.square(target_RO - predicted_RO).sum(axis=1),
@@ -120,8 +122,7 @@ def r2_uniform(predicted_RO: Array, target_RO: Array) -> Statistic:
 
     The R² of seq-JEPA and of scikit-learn's `uniform_average`. A constant predictor scores 0.
     """
-    spread = np.ptp(target_RO, axis=0) if len(target_RO) else np.zeros(target_RO.shape[1])
-    kept = np.flatnonzero(spread > NO_VARIANCE)
+    kept = _varying(target_RO)
     target, predicted = target_RO[:, kept], predicted_RO[:, kept]
     centred = target - target.mean(axis=0) if len(target) else target
     count = np.ones((len(target), max(1, len(kept))))
@@ -131,6 +132,12 @@ def r2_uniform(predicted_RO: Array, target_RO: Array) -> Statistic:
         formula=lambda sums: _mean_over_outputs(sums, len(kept)),
         undefined="no output has any variance",
     )
+
+
+def _varying(target_RO: Array) -> Ints:
+    """Numbers of the outputs that are no constants."""
+    spread = np.ptp(target_RO, axis=0) if len(target_RO) else np.zeros(target_RO.shape[1])
+    return np.flatnonzero(spread > NO_VARIANCE)
 
 
 def _ratio(sums: Array) -> Array:

@@ -34,7 +34,7 @@ from threedie.benchmark.evaluation.retrieval import (
     retrieve,
     rotation_errors,
 )
-from threedie.benchmark.evaluation.targets import Truth, judged_pairs
+from threedie.benchmark.evaluation.targets import Pairs, Truth, judged_pairs
 from threedie.benchmark.reading.split import Split
 from threedie.manifests.results import Number
 
@@ -119,7 +119,7 @@ def all_view_probes(context: Context, outcome: Outcome) -> None:
         spread = invariance.between_over_within(context.features["val"], columns)
         cosines = invariance.pair_cosines(raw[1], judged, val.n_views)
         outcome.add(part, _direct(spread, cosines, raw[1], pairs, val))
-    _all_view_chance(context, outcome)
+    _all_view_chance(context, outcome, judged)
 
 
 def _view_probes(
@@ -178,7 +178,7 @@ def _without_pairs() -> list[Finding]:
     return [undefined(name, ONE_VIEW) for name in names]
 
 
-def _all_view_chance(context: Context, outcome: Outcome) -> None:
+def _all_view_chance(context: Context, outcome: Outcome, judged: Pairs) -> None:
     train, val, n = context.truths["train"], context.truths["val"], len(context.splits["val"])
     views = findings.view_rows(val)
     frequent = chance.most_frequent(_view_classes(val), context.n_classes, views)
@@ -191,18 +191,16 @@ def _all_view_chance(context: Context, outcome: Outcome) -> None:
         outcome.chance |= chance.constant(findings.seen(guess, scene_R7, views), n)
     if val.n_views < 2:
         return
-    outcome.chance |= _constant_pairs(context, context.protocol.val_partners)
+    outcome.chance |= _constant_pairs(context, judged)
     outcome.chance["between_over_within"] = Number(
         value=0.0, n=n, note="features that know nothing of the object"
     )
 
 
-def _constant_pairs(context: Context, partners: int) -> dict[str, Number]:
-    """The constant rotation (and hue change, where it is asked for) on pairs of every view."""
+def _constant_pairs(context: Context, judged: Pairs) -> dict[str, Number]:
+    """The constant rotation (and hue change, where it is asked for) on the judged pairs."""
     train, val, protocol = context.truths["train"], context.truths["val"], context.protocol
-    learnt, judged = (
-        judged_pairs(t.n_objects, t.n_views, partners, context.seed) for t in (train, val)
-    )
+    learnt = judged_pairs(train.n_objects, train.n_views, protocol.val_partners, context.seed)
     rows, target = findings.pair_rows(val, judged), val.relative(judged, protocol.hemisphere)
     guess = np.broadcast_to(train.relative(learnt, protocol.hemisphere).mean(axis=0), target.shape)
     found = findings.rotated(guess, target, rows)
@@ -245,7 +243,7 @@ def official_probes(context: Context, outcome: Outcome) -> None:
             outcome.add(part, findings.recolored(judged.outputs["color"][part], change, rows))
     outcome.chance |= chance.most_frequent(classes, context.n_classes, views)
     if val.n_views > 1:
-        outcome.chance |= _constant_pairs(context, context.protocol.val_partners)
+        outcome.chance |= _constant_pairs(context, pairs)
 
 
 def _stream(context: Context, split: Literal["train", "val"]) -> Stream:
