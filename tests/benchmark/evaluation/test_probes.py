@@ -142,9 +142,9 @@ def test_a_probe_that_diverges_is_refused() -> None:
 
 
 def test_budgets() -> None:
-    settings = ProbeSettings(epochs=10, min_steps=500)
+    settings = ProbeSettings(epochs=10, min_steps=500, most_epochs=200)
     assert probes.n_steps(12_800, settings) == 500
-    assert probes.n_steps(100, settings) == 500
+    assert probes.n_steps(100, settings) == 200
     assert probes.n_steps(20_000, settings) == 10 * 79
     quick = PROTOCOLS["3die-v1"].with_epochs(2)
     assert probes.n_steps(100, quick.rotation) == 2

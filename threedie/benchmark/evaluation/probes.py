@@ -117,7 +117,9 @@ def scene(
 
 def n_steps(rows: int, settings: ProbeSettings) -> int:
     """Steps of a probe that sees each of `rows` once an epoch."""
-    return max(settings.epochs * -(-rows // settings.batch_size), settings.min_steps)
+    epoch = -(-rows // settings.batch_size)
+    steps = max(settings.epochs * epoch, settings.min_steps)
+    return min(steps, settings.most_epochs * epoch) if settings.most_epochs else steps
 
 
 def _cut(

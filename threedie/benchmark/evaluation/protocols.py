@@ -25,6 +25,8 @@ class ProbeSettings:
     """With `adam` an epoch is one draw per object, with `adamw` one per view; lbfgs iterations."""
     min_steps: int = 0
     """At least so many steps, however small the data set: epochs are added."""
+    most_epochs: int = 0
+    """… but no more than these; 0: as many as it takes."""
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -93,7 +95,7 @@ class Protocol:
             "scene": self.scene,
         }
         changed = {
-            name: replace(probe, epochs=epochs, min_steps=0)
+            name: replace(probe, epochs=epochs, min_steps=0, most_epochs=0)
             for name, probe in probes.items()
             if probe is not None and probe.optimizer != "lbfgs"
         }
@@ -113,9 +115,13 @@ PROTOCOLS: dict[str, Protocol] = {
         hemisphere="positive-w",
         normalise="dataset",
         classification=ProbeSettings(optimizer="lbfgs", epochs=100, weight_decay=1e-3),
-        rotation=ProbeSettings(hidden=(1024, 1024), epochs=10, min_steps=500, weight_decay=0.01),
+        rotation=ProbeSettings(
+            hidden=(256, 256), epochs=10, min_steps=4000, most_epochs=200, weight_decay=0.01
+        ),
         color=None,
-        scene=ProbeSettings(hidden=(512,), epochs=10, min_steps=500, weight_decay=0.01),
+        scene=ProbeSettings(
+            hidden=(256,), epochs=10, min_steps=2000, most_epochs=100, weight_decay=0.01
+        ),
         val_partners=4,
         direct=True,
     ),
