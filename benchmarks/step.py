@@ -1,13 +1,14 @@
 """Speed and memory of a training step: `python -m benchmarks.step [settings methods wait …]`.
 
-Every table is one run on one machine, its rows measured in turn; ratios within it are what counts, and of those
-the processor's time where the machine has other work.
+Every table is one run on one machine, its rows measured in turn; ratios within it are what counts,
+and of those the processor's time where the machine has other work.
 `wait` trains on a data set (THREEDIE_DATA, a folder of shards) and reads its log; the others make
 up their pictures. Nothing is kept.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
 import resource
@@ -93,14 +94,12 @@ def settings() -> None:
     """SIE, ResNet-18, 64 px, batch 64: precision, memory format, threads."""
     head("threads, precision, memory format")
     rows = {}
-    for threads in (1, 2):
-        for precision in ("32", "bf16"):
-            for memory in ("false", "true"):
-                name = f"{threads}, {precision}, {'channels_last' if memory == 'true' else 'plain'}"
-                rows[name] = Stepper(
-                    f"threads={threads}", f"precision={precision}", f"channels_last={memory}"
-                )
-    in_turn(rows)
+    for threads, precision, memory in itertools.product((1, 2), ("32", "bf16"), (False, True)):
+        name = f"{threads}, {precision}, {'channels_last' if memory else 'plain'}"
+        rows[name] = Stepper(
+            f"threads={threads}", f"precision={precision}", f"channels_last={memory}"
+        )
+    in_turn(rows, rounds=3)
 
 
 def compiled() -> None:

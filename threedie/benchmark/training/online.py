@@ -49,7 +49,7 @@ class OnlineProbes(nn.Module):
     def start(self, device: torch.device) -> None:
         """Move to the device; the optimiser is made for the parameters there."""
         self.to(device)
-        self.optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=self.lr, fused=True)
 
     def step(self, x_ND: Tensor, y_ND: Tensor, z_NG: Tensor, label_N: Tensor) -> None:
         """Learn from a batch, and remember how well it was foretold."""
