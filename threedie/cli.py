@@ -30,13 +30,17 @@ from threedie.errors import ConfigError, MissingExtra, ThreedieError
 class _Stopped(Exception):
     """Ctrl-C or SIGTERM; by this name it passes typer, which has its own idea of Ctrl-C."""
 
+    exit_code = 1
+
 
 class _Verbs(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            raise _Stopped(*stop.args) from stop
+            stopped = _Stopped(*stop.args)
+            stopped.exit_code = getattr(stop, "exit_code", 1)  # 75 where training was saved
+            raise stopped from stop
 
 
 app = typer.Typer(
@@ -52,7 +56,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-out, err = Console(), Console(stderr=True)
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 _debug = False
 
 
@@ -266,7 +270,7 @@ def bench(
         str, typer.Option(help="Names, sie,vicreg, or all: see `3die list methods`.")
     ],
     data: Annotated[
-        str, typer.Option(help="Folder of a data set; a URL too with --set reader=stream.")
+        str, typer.Option(help="Folder of a data set, or a URL of one, which is streamed.")
     ],
     preset: Annotated[
         str, typer.Option(help="Size, batch, budget: see `3die list presets`.")
@@ -446,7 +450,8 @@ def main(arguments: list[str] | None = None) -> None:
 @contextlib.contextmanager
 def _clear_errors() -> Iterator[None]:
     try:
-        signal.signal(signal.SIGTERM, _interrupt)
+        for number in (signal.SIGTERM, signal.SIGUSR1):  # USR1: SLURM, before a job's time is up
+            signal.signal(number, _interrupt)
         yield
     except ThreedieError as error:
         if _debug:
@@ -478,8 +483,8 @@ def _fail(message: str, status: int) -> NoReturn:
 
 def _stop(stop: BaseException) -> NoReturn:
     how = stop.args if isinstance(stop, (KeyboardInterrupt, _Stopped)) else ()
-    err.print(" ".join(["stopped.", *map(str, how)]), highlight=False, markup=False)
-    sys.exit(1)
+    err.print(" ".join(["stopped.", *map(str, how)]), highlight=False, markup=False, soft_wrap=True)
+    sys.exit(getattr(stop, "exit_code", 1))
 
 
 def _quiet_exit() -> NoReturn:

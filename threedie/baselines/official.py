@@ -12,6 +12,7 @@ is an error: the official scripts went on with random weights.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,9 @@ def _unpickle(path: Path) -> Any:
     if not path.is_file():
         raise ConfigError(f"no checkpoint at {path}.")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of an old pickle is no news here
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as err:  # a damaged or hostile file may raise anything
         if type(err).__name__ == "UnpicklingError":
             raise ManifestError(

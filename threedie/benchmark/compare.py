@@ -94,15 +94,22 @@ def read_entries(paths: Iterable[Path]) -> tuple[list[Entry], list[str]]:
     """
     entries, left_out = [], []
     for path in paths:
-        file = path / FILE_NAME if path.is_dir() else path
-        try:
-            entries.append(Entry(file, Results.read(file)))
-        except ManifestError as err:
-            left_out.append(str(err))
+        for file in _results_of(path):
+            try:
+                entries.append(Entry(file, Results.read(file)))
+            except ManifestError as err:
+                left_out.append(str(err))
     if not entries:
         reasons = "\n".join(f"  {line}" for line in left_out[:8])
         raise ConfigError(f"no results to compare.\n{reasons}" if reasons else "no results given.")
     return entries, left_out
+
+
+def _results_of(path: Path) -> list[Path]:
+    """A file itself; of a folder its results.json, or else what other protocols left there."""
+    if not path.is_dir() or (path / FILE_NAME).exists():
+        return [path / FILE_NAME if path.is_dir() else path]
+    return sorted(path.glob("results-*.json")) or [path / FILE_NAME]
 
 
 def compare(entries: Sequence[Entry], columns: Sequence[Column] = COLUMNS) -> list[Comparison]:

@@ -59,6 +59,8 @@ class EvalRequest:
             find_method(self.method)
         if self.checkpoint is None and self.encoder is None:
             raise ConfigError("nothing to evaluate: give --checkpoint RUN, or --encoder NAME.")
+        if self.method is not None and self.checkpoint is None:
+            raise ConfigError("--method says whose model.pth it is: give it with --checkpoint.")
         if self.batch_size < 1:
             raise ConfigError(f"--batch-size is {self.batch_size}; it must be 1 or more.")
         if self.seed < 0:
@@ -164,6 +166,8 @@ def of_encoder(request: EvalRequest) -> Subject:
         r, g, b = expected.mean
         x, y, z = expected.std
         normalise = Normalisation(mean=(r, g, b), std=(x, y, z))
+    trained = path is not None or request.pretrained or _is_own(name)
+    notes = () if trained else (f"{name} is not trained: it has its first weights",)
     said = f"{request.method or name}{' (pretrained)' if request.pretrained else ''}"
     config = {"encoder": name, "pretrained": request.pretrained, "seed": request.seed}
     slug = re.sub(r"[^A-Za-z0-9.]+", "_", f"{said}-{path.stem}" if path else said).strip("_")
@@ -173,7 +177,13 @@ def of_encoder(request: EvalRequest) -> Subject:
         folder=Path("runs") / slug,
         size=request.size,
         normalise=normalise,
+        notes=notes,
     )
+
+
+def _is_own(name: str) -> bool:
+    """Whether it is the user's code, which may have loaded weights itself."""
+    return ":" in name and name.partition(":")[0] not in ("timm", "torchvision")
 
 
 def _load(encoder: Any, request: EvalRequest, path: Path) -> str:

@@ -8,6 +8,8 @@
 - Learning is real: the loss of a fixed batch falls. Torch's own generators are left alone.
 - A loss that is no number stops the run, naming step, terms and the checkpoint to go back to; a
   weight that is none is never saved.
+- A process killed at random moments, again and again, leaves whole checkpoints that only move on,
+  and the run ends in the same bytes.
 - SIGTERM, SIGUSR1 and Ctrl-C save, and say how to go on; the third one is not held back.
 - The log has one line per logged step whatever happened; data_wait is the share spent waiting.
 - Methods that do not learn get a checkpoint of step 0.
@@ -16,10 +18,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import io
+import multiprocessing
 import os
+import random
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -37,7 +40,7 @@ from threedie.benchmark.reading.pairs import PairBatch
 from threedie.benchmark.training import checkpoint
 from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.run_folder import load_run, read_log
-from threedie.benchmark.training.signals import Interrupted
+from threedie.benchmark.training.signals import Interrupted, caught
 from threedie.benchmark.training.train import Trained, train
 from threedie.errors import Busy, ConfigError, ThreedieError
 
@@ -245,21 +248,45 @@ def test_weights_that_are_no_numbers_are_not_saved(
     assert found.checkpoint.step == 4
 
 
-def test_the_third_signal_is_not_held_back(tmp_path: Path) -> None:
-    def insist() -> None:
-        for _ in range(3):
-            os.kill(os.getpid(), signal.SIGINT)
+def test_the_third_signal_is_not_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[int] = []
+    monkeypatch.setattr(signal, "raise_signal", raised.append)
+    with caught() as signals:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert (signals.number, raised) == (signal.SIGTERM, [])
+        os.kill(os.getpid(), signal.SIGINT)
+        assert raised == [signal.SIGINT]
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
 
-    found = signal.getsignal(signal.SIGINT)
-    pid = os.fork()
-    if pid == 0:
-        with contextlib.suppress(BaseException):
-            go(tmp_path, before=at(2, insist))
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == signal.SIGINT
-    assert signal.getsignal(signal.SIGINT) is found
+
+def long_run(folder: Path) -> None:
+    """A run that saves after every step, in a process to be killed."""
+    torch.set_num_threads(1)
+    go(folder, LONG, wait_s=0.005)
+
+
+LONG = replace(CONFIG, pairs=480, checkpoint_steps=1)
+
+
+def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "torch.utils.tensorboard"])
+    moments, progress = random.Random(0), []
+    for _ in range(12):
+        process = context.Process(target=long_run, args=(tmp_path / "killed",))
+        process.start()
+        process.join(moments.uniform(0.05, 0.5))
+        process.kill()
+        process.join()
+        found = checkpoint.newest(tmp_path / "killed" / "checkpoints")
+        progress.append(found.checkpoint.step if found else 0)
+    print(progress)
+    assert progress == sorted(progress)
+    resumed, straight = go(tmp_path / "killed", LONG), go(tmp_path / "straight", LONG)
+    assert resumed.checkpoint.sha256 == straight.checkpoint.sha256
+    rows = [row["step"] for row in read_log(tmp_path / "killed" / "log.jsonl")]
+    assert rows == sorted(set(rows))
 
 
 def test_handlers_are_put_back(tmp_path: Path) -> None:

@@ -210,10 +210,19 @@ def _is_moody(module: nn.Module) -> bool:
 
 
 def _checked(out: Any, count: int) -> Tensor:
-    if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != count:
-        found = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
+    if (
+        not isinstance(out, Tensor)
+        or out.shape[:1] != (count,)
+        or out.ndim != 2
+        or out.is_complex()
+    ):
+        found = (
+            f"{out.dtype} of shape {tuple(out.shape)}"
+            if isinstance(out, Tensor)
+            else type(out).__name__
+        )
         raise ConfigError(
-            f"the encoder gave {found} for {count} pictures; a tensor of shape ({count}, D) was "
+            f"the encoder gave {found} for {count} pictures; a real tensor ({count}, D) was "
             "expected. Pool or flatten its output."
         )
     return out

@@ -38,6 +38,7 @@ from threedie.benchmark.evaluation.stages import (
     without_predictor,
 )
 from threedie.benchmark.evaluation.targets import Truth
+from threedie.benchmark.reading.encoded import check_size
 from threedie.benchmark.reading.split import Split, open_split
 from threedie.data.dataset import Dataset
 from threedie.errors import ConfigError
@@ -116,7 +117,7 @@ def evaluate(
         splits,
         parts,
         seed=_seed(seed),
-        size=size or splits["val"].picture_size,
+        size=_side(size, splits),
         progress=on_progress or _silent,
     )
     if not context.live or predictor is not None:
@@ -295,6 +296,13 @@ def _note_the_data(context: Context, log: Log) -> None:
         log.notes.append(
             "the encoder has no layer that depends on the batch: its features were read once"
         )
+
+
+def _side(size: int | None, splits: Mapping[str, Split]) -> int:
+    stored = min(split.picture_size for split in splits.values())
+    side = stored if size is None else size
+    check_size(side, stored)
+    return side
 
 
 def _seed(seed: int) -> int:

@@ -188,7 +188,8 @@ def check_batch(
         )
     if not 1 <= batch_size <= n_objects:
         raise ConfigError(
-            f"the batch size is {batch_size}; it must be 1 … {n_objects}, the objects of the split."
+            f"the batch size is {batch_size}, and the split has {n_objects} objects: no object may "
+            "stand twice in a batch. Give a smaller one."
         )
     if not 0 <= rank < world or batch_size % world:
         raise ConfigError(

@@ -86,7 +86,7 @@ def newest(folder: Path, *, note: Callable[[str], None] = lambda text: None) -> 
             checkpoint = Checkpoint(path, _step(path), hashlib.sha256(content).hexdigest())
             return Loaded(checkpoint, parse(content, path))
         damaged.append(f"{path.name} {wrong}")
-        note(f"{path} {wrong}; the one before it is taken.")
+        note(f"{path} {wrong}; an older one is looked for.")
     if damaged:
         raise ManifestError(
             f"no whole checkpoint is left in {folder}: {'; '.join(damaged)}. Delete the run's "

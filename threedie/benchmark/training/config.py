@@ -141,6 +141,10 @@ def make_config(
     own, run_types = dict(values.pop("settings", {})), field_types(RunConfig)
     method_types = field_types(entry.load().Config)
     own = {key: value for key, value in own.items() if key in method_types}
+    settings = tuple(settings)
+    given = {text.partition("=")[0].strip() for text in settings}
+    if {"epochs", "pairs"} <= given:
+        raise ConfigError("--set epochs and --set pairs both say how long to train; give one.")
     for text in settings:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals:

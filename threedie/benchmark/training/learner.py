@@ -15,6 +15,7 @@ from threedie.benchmark.reading.pairs import PairBatch
 from threedie.benchmark.training.checkpoint import Loaded, load_weights
 from threedie.benchmark.training.collapse import indicators
 from threedie.benchmark.training.config import RunConfig
+from threedie.benchmark.training.distributed import gather
 from threedie.benchmark.training.online import OnlineProbes
 from threedie.benchmark.training.optimise import learning_rate, make_optimizer, set_rate
 from threedie.benchmark.training.record import RunRecord
@@ -85,7 +86,7 @@ class Learner:
         x_ND, y_ND = outputs["x_ND"].detach(), outputs["y_ND"].detach()
         if self._probes is not None:
             self._probes.step(x_ND, y_ND, z_NG, label_N)
-        self._seen = torch.cat([x_ND, y_ND])
+        self._seen = gather(torch.cat([x_ND, y_ND]))  # of all ranks: a rank of rows depends on them
         return {name: term.detach() for name, term in terms.items()}
 
     def report(self) -> dict[str, float]:
