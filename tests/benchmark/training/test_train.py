@@ -273,7 +273,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path: Path) -> N
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "torch.utils.tensorboard"])
     moments, progress = random.Random(0), []
-    for _ in range(12):
+    for _ in range(8):
         process = context.Process(target=long_run, args=(tmp_path / "killed",))
         process.start()
         process.join(moments.uniform(0.05, 0.5))
@@ -281,7 +281,6 @@ def test_killed_at_random_moments_it_ends_in_the_same_bytes(tmp_path: Path) -> N
         process.join()
         found = checkpoint.newest(tmp_path / "killed" / "checkpoints")
         progress.append(found.checkpoint.step if found else 0)
-    print(progress)
     assert progress == sorted(progress)
     resumed, straight = go(tmp_path / "killed", LONG), go(tmp_path / "straight", LONG)
     assert resumed.checkpoint.sha256 == straight.checkpoint.sha256
