@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from threedie.benchmark.training.learner import Learner
 from threedie.benchmark.training.record import make_record
 from threedie.benchmark.training.signals import Interrupted
 from threedie.benchmark.training.train import train
+from threedie.errors import ConfigError
 
 STEPS = 2
 
@@ -59,6 +61,8 @@ def main(out: Path, methods: list[str]) -> None:
     again = train(config, source, method_of(config), out / "run", fabric=fabric)
     assert again.already_done
     assert again.checkpoint == trained.checkpoint
+    with pytest.raises(ConfigError, match="holds another run: lr"):  # no rank is left waiting
+        train(replace(config, lr=0.5), source, method_of(config), out / "run", fabric=fabric)
     stopped_and_resumed(config, fabric, out / "stopped")
 
 

@@ -169,7 +169,7 @@ def test_any_flipped_bit_is_found(tmp_path: Path) -> None:
         flip(path, bit)
     assert step_of(tmp_path) == 2
     assert "step-00000002.pt is damaged" in notes[0]
-    assert "the one before it is taken" in notes[0]
+    assert "an older one is looked for" in notes[0]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@
   of one rank × 16, for every method that learns, in float64 to 1e-9.
 - What is compared is far from zero, so a factor of 2 would be seen.
 - `train` on two ranks writes one run, and both know it when it is finished; a signal to one of them
-  stops both at the same step, and the resumed run is the same bytes.
+  stops both at the same step, and the resumed run is the same bytes; both refuse another run.
 - What torchrun and SLURM set is understood; a shell in a SLURM job is one process.
 """
 

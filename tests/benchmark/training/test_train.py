@@ -38,6 +38,7 @@ from tests.benchmark.training.tiny import FakePairs, config_of, method_of
 from threedie.baselines.method import Method
 from threedie.benchmark.reading.pairs import PairBatch
 from threedie.benchmark.training import checkpoint
+from threedie.benchmark.training.checkpoint import Checkpoint
 from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.run_folder import load_run, read_log
 from threedie.benchmark.training.signals import Interrupted, caught
@@ -93,6 +94,21 @@ def test_stopping_after_every_step_changes_nothing(straight: Path, tmp_path: Pat
             go(tmp_path, before=at(step, send(signal.SIGTERM)))
     assert go(tmp_path).already_done
     assert go(tmp_path).checkpoint.sha256 == go(straight).checkpoint.sha256
+
+
+def test_a_signal_during_the_last_checkpoint_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = checkpoint.save
+
+    def slow(*args: Any) -> Checkpoint:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return write(*args)
+
+    monkeypatch.setattr(checkpoint, "save", slow)
+    with pytest.raises(Interrupted, match="saved at step 10 of 10"):
+        go(tmp_path)
+    assert go(tmp_path).already_done
 
 
 def test_only_what_is_left_is_asked_for(tmp_path: Path) -> None:

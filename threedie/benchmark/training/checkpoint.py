@@ -95,19 +95,6 @@ def newest(folder: Path, *, note: Callable[[str], None] = lambda text: None) -> 
     return None
 
 
-def find(folder: Path, step: int) -> Checkpoint:
-    """The checkpoint of a step.
-
-    Raises:
-        ManifestError: it is not there, or damaged.
-    """
-    path = folder / f"step-{step:08d}.pt"
-    content, wrong = _verified(path)
-    if wrong is not None:
-        raise ManifestError(f"{path} {wrong}.")
-    return Checkpoint(path, step, hashlib.sha256(content).hexdigest())
-
-
 def parse(content: bytes, where: Path) -> State:
     """What a file of torch.save holds, without running code that it may hold.
 

@@ -10,9 +10,9 @@ Shape suffixes: N = this rank's rows, M = the rows of all ranks.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -22,7 +22,9 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
 
 from threedie.benchmark.training.config import RunConfig
-from threedie.errors import ConfigError
+from threedie.errors import ConfigError, ThreedieError
+
+T = TypeVar("T")
 
 
 class _Mixed(MixedPrecision):  # type: ignore[misc]  # its package is untyped
@@ -135,6 +137,25 @@ def agree(flags: Mapping[str, bool], device: torch.device) -> dict[str, bool]:
     said = torch.tensor([float(flag) for flag in flags.values()], device=device)
     dist.all_reduce(said, op=dist.ReduceOp.MAX)
     return dict(zip(flags, (said > 0).tolist(), strict=True))
+
+
+def as_rank_0(fabric: Any, action: Callable[[], T]) -> T:
+    """What rank 0's action gives or raises, on every rank; the others do not act.
+
+    So ranks agree on what is on disk where nodes see it at different times, and none waits for one
+    that stopped.
+    """
+    outcome: tuple[T | None, ThreedieError | None] = (None, None)
+    if fabric.is_global_zero:
+        try:
+            outcome = action(), None
+        except ThreedieError as err:
+            outcome = None, err
+    value, error = fabric.broadcast(outcome)
+    if error is not None:
+        raise error
+    given: T = value
+    return given
 
 
 def _gathered(rows_N: Tensor) -> Tensor:

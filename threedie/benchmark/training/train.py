@@ -26,7 +26,7 @@ from threedie.benchmark.training.checkpoint import Checkpoint, Loaded
 from threedie.benchmark.training.collapse import collapsed
 from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.devices import memory_explained, settle, threads
-from threedie.benchmark.training.distributed import agree, launch
+from threedie.benchmark.training.distributed import agree, as_rank_0, launch
 from threedie.benchmark.training.learner import Learner
 from threedie.benchmark.training.monitor import Monitor
 from threedie.benchmark.training.record import RunRecord, check_same_run, make_record
@@ -88,12 +88,17 @@ def train(
     fabric = launch(config) if fabric is None else fabric
     console = console if fabric.is_global_zero else None
     say = _sayer(console)
+    trains = bool(getattr(method, "trains", True))
+    record = make_record(config, source, trains=trains)
     with contextlib.ExitStack() as stack:
-        if fabric.is_global_zero:
+
+        def take() -> Loaded | None:
             files.make_directory(folder / CHECKPOINTS)
             stack.enter_context(held(folder))
-        record = _record(config, source, method, folder, fabric)
-        found = checkpoint.newest(folder / CHECKPOINTS, note=say)
+            _settle_record(record, folder)
+            return checkpoint.newest(folder / CHECKPOINTS, note=say)
+
+        found = as_rank_0(fabric, take)
         stack.enter_context(threads(config.threads))
         stack.enter_context(memory_explained(config, fabric.world_size))
         run = _Run(config, record, folder, fabric, found)
@@ -133,7 +138,7 @@ class _Run:
 
     def go_on(self, source: PairSource, learner: Learner, console: Console | None) -> Trained:
         """Learn to the end of the budget, or to a signal."""
-        self._learner = learner
+        self._learner, self._monitor = learner, None
         self._begun = self._saved = self._written = time.monotonic()
         with contextlib.ExitStack() as stack:
             self._monitor = self._open_monitor(console, stack)
@@ -141,6 +146,7 @@ class _Run:
             dropout = stack.enter_context(_keyed_randomness(self._config.seed, self._fabric))
             stopped = self._loop(source, signals, dropout)
             saved = self._save()
+            stopped = stopped or signals.number is not None
         if stopped:
             raise Interrupted(
                 f"saved at step {self.step:,} of {self._record.steps:,} in {self._folder}; run the "
@@ -233,15 +239,15 @@ class _Run:
             return self._newest
         if name := self._learner.not_finite():
             self._diverged(self.step, {name: float("nan")})
-        path = self._folder / CHECKPOINTS
-        if self._fabric.is_global_zero:
+
+        def write() -> Checkpoint:
             self._write_log()
-            self._newest = checkpoint.save(path, self.step, self._learner.state())
-        self._fabric.barrier()
-        if not self._fabric.is_global_zero:
-            self._newest = checkpoint.find(path, self.step)
+            path = self._folder / CHECKPOINTS
+            return checkpoint.save(path, self.step, self._learner.state())
+
+        self._newest = as_rank_0(self._fabric, write)
         self._saved = time.monotonic()
-        return self._newest  # type: ignore[return-value]  # find raises where there is none
+        return self._newest
 
     def _diverged(self, step: int, terms: dict[str, float]) -> None:
         said = ", ".join(f"{name} {value:.4g}" for name, value in terms.items())
@@ -270,18 +276,13 @@ class _Run:
         return monitor
 
 
-def _record(
-    config: RunConfig, source: PairSource, method: Method, folder: Path, fabric: Any
-) -> RunRecord:
-    """The folder's record, which must be of this run; written where there was none."""
-    record = make_record(config, source, trains=bool(getattr(method, "trains", True)))
+def _settle_record(record: RunRecord, folder: Path) -> None:
+    """The folder's record must be of this run; it is written where there was none."""
     found = RunRecord.read(folder)
-    if found is not None:  # on every rank: else the others would wait for the one that refuses
-        check_same_run(found, record, folder)
-    fabric.barrier()
-    if found is None and fabric.is_global_zero:
+    if found is None:
         record.write(folder)
-    return record
+    else:
+        check_same_run(found, record, folder)
 
 
 def _sayer(console: Console | None) -> Callable[[str], None]:
