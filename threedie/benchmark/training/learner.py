@@ -86,13 +86,15 @@ class Learner:
         x_ND, y_ND = outputs["x_ND"].detach(), outputs["y_ND"].detach()
         if self._probes is not None:
             self._probes.step(x_ND, y_ND, z_NG, label_N)
-        self._seen = gather(torch.cat([x_ND, y_ND]))  # of all ranks: a rank of rows depends on them
+        self._seen = torch.cat([x_ND, y_ND])
         return {name: term.detach() for name, term in terms.items()}
 
     def report(self) -> dict[str, float]:
-        """Online probes since the last report, and collapse indicators of the last batch."""
+        """Online probes since the last report; collapse indicators of the last batch of all ranks."""
         online = {} if self._probes is None else self._probes.report()
-        return {**online, **({} if self._seen is None else indicators(self._seen))}
+        if self._seen is None:
+            return online
+        return {**online, **indicators(gather(self._seen))}  # few rows have a low rank of their own
 
     def not_finite(self) -> str | None:
         """Name of the first parameter or buffer that is not finite any more."""
