@@ -90,7 +90,7 @@ class Learner:
         return {name: term.detach() for name, term in terms.items()}
 
     def report(self) -> dict[str, float]:
-        """Online probes since the last report; collapse indicators of the last batch of all ranks."""
+        """Online probes since the last report; collapse indicators of the last batch."""
         online = {} if self._probes is None else self._probes.report()
         if self._seen is None:
             return online
