@@ -196,7 +196,7 @@ def retrieval() -> None:
     print(f"({group:,} queries at a time, twice while they are put together).")
     seconds, above = in_fresh_process(_ranks, (80, 0))
     print(f"\nMRR and H@k: {80 * 50 / seconds:,.0f} queries a processor second, {above:.0f} MiB;")
-    print(f"2,623,600 queries: {2_623_600 / (80 * 50 / seconds) / 3600:.1f} processor hours.")
+    print(f"2,623,600 queries: {2_623_600 / (80 * 50 / seconds) / 60:.1f} processor minutes.")
 
 
 class _Turn:

@@ -30,11 +30,15 @@ from tests.benchmark.evaluation.fakes import (
     labels,
     looked_up,
     noise,
+    numbers,
     poses,
+    truth_of,
 )
 from threedie.baselines.method import Method
 from threedie.benchmark.evaluation.evaluate import About, evaluate
+from threedie.benchmark.evaluation.features import Features, statistics
 from threedie.benchmark.evaluation.protocols import PROTOCOLS, ProbeSettings, Protocol
+from threedie.benchmark.evaluation.retrieval import MovedSplit, rotation_errors
 from threedie.errors import ConfigError
 from threedie.manifests.results import Number, Results
 
@@ -260,9 +264,9 @@ def test_no_number_is_nan_and_every_null_says_why() -> None:
         protocol=smaller("3die-v1", 1),
         **QUIET,
     )
-    numbers = [n for part in found.metrics.values() for n in part.values()]
-    numbers += [p for part in found.curves.values() for c in part.values() for p in c.points]
-    assert all(n.note if n.value is None else math.isfinite(n.value) for n in numbers)
+    all_numbers = [n for part in found.metrics.values() for n in part.values()]
+    all_numbers += [p for part in found.curves.values() for c in part.values() for p in c.points]
+    assert all(n.note if n.value is None else math.isfinite(n.value) for n in all_numbers)
 
 
 def test_one_axis_leaves_constant_outputs_out() -> None:
@@ -350,6 +354,72 @@ def test_a_method_brings_its_parts_and_predictor(name: str) -> None:
     without = evaluate(TinyMethod(moves=False), data, protocol=smaller(name, 1), **QUIET)
     assert without.metrics["all"]["mrr_val"].note == "this encoder has no predictor"
     assert any("no predictor" in note for note in without.notes)
+
+
+def test_val_is_read_in_eval_mode_whatever_the_protocol() -> None:
+    data, seen = fake_data(32, 16, 4, 8), set[tuple[str, bool]]()
+    module = TinyMethod().backbone
+
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = module
+
+        def forward(self, images: Tensor) -> Tensor:
+            splits, _, _ = numbers(images)
+            seen.update((("train", "val")[split], self.training) for split in splits)
+            found: Tensor = self.inner(images)
+            return found
+
+    evaluate(Watched(), data, protocol=smaller("sie-2023", 2), **QUIET)
+    assert seen == {("train", True), ("val", False)}
+    seen.clear()
+    evaluate(Watched(), data, protocol=smaller("3die-v1", 1), **QUIET)
+    assert seen == {("train", False), ("val", False)}
+
+
+def test_pre_val_all_has_the_views_of_both_splits_as_candidates() -> None:
+    """Val's own views are far off, so that its neighbours are train's."""
+
+    def values(split: FakeSplit) -> Any:
+        return poses(split) * [1, 1, -1, 1] if split.name == "val" else poses(split)
+
+    data = fake_data(60, 12, 6, 8)
+    found = evaluate(
+        looked_up(data, values),
+        data,
+        predictor=PosePredictor(),
+        protocol=smaller("3die-v1", 1),
+        **QUIET,
+    )
+    features = {
+        name: Features(
+            data_MD=values(split).reshape(-1, 4).astype(np.float32), n_views=split.n_views
+        )
+        for name, split in data.items()
+    }
+    moved = {
+        name: MovedSplit(
+            features[name], truth_of(data[name]), PosePredictor(), device=torch.device("cpu")
+        )
+        for name in data
+    }
+    for name, targets in (("pre_val", ["val"]), ("pre_val_all", ["train", "val"])):
+        errors = rotation_errors(moved["val"], [moved[t] for t in targets], lambda *_: None, "")
+        assert value(found, name) == pytest.approx(errors.mean(), abs=1e-6)
+    assert abs(value(found, "pre_val") - value(found, "pre_val_all")) > 0.01
+
+
+def test_features_are_standardised_by_train_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, asked = fake_data(24, 8, 3, 8), list[int]()
+
+    def recorded(features: Features, columns: slice) -> Any:
+        asked.append(features.n_objects)
+        return statistics(features, columns)
+
+    monkeypatch.setattr("threedie.benchmark.evaluation.stages.statistics", recorded)
+    evaluate(looked_up(data, poses), data, protocol=smaller("3die-v1", 1), **QUIET)
+    assert asked == [24]
 
 
 def test_cached_features_are_read_instead_of_pictures(tmp_path: Path) -> None:

@@ -30,7 +30,13 @@ from threedie.benchmark.evaluation.features import (
     encode_blocks,
     in_memory,
 )
-from threedie.benchmark.evaluation.heads import fit_logistic, make_head, make_optimizer, train_head
+from threedie.benchmark.evaluation.heads import (
+    _logistic_gradient,
+    fit_logistic,
+    make_head,
+    make_optimizer,
+    train_head,
+)
 from threedie.benchmark.evaluation.official_probes import (
     cached_stream,
     live_stream,
@@ -70,6 +76,22 @@ def test_the_logistic_probe_reaches_the_optimum() -> None:
     ours = np.concatenate([linear.weight.detach().numpy().ravel(), linear.bias.detach().numpy()])
     assert objective(ours) == pytest.approx(best.fun, abs=1e-6)
     assert linear.weight.detach().numpy() == pytest.approx(best.x[:9].reshape(3, 3), abs=2e-3)
+
+
+def test_the_logistic_gradient_is_autograds() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(30, 4, generator=generator), torch.arange(30) % 3
+    linear = make_head(4, (), 3, seed=1, device=CPU)[0]
+    assert isinstance(linear, nn.Linear)
+    gather = Gather(Features(data_MD=x.numpy(), n_views=1), ALL, CPU)
+    loss = _logistic_gradient(linear, gather, y, 0.3)
+    found = [p.grad.clone() for p in linear.parameters() if p.grad is not None]
+    expected = F.cross_entropy(linear(x), y) + 0.3 / 2 * linear.weight.square().sum()
+    gradients = torch.autograd.grad(expected, list(linear.parameters()))
+    assert torch.allclose(loss, expected)
+    assert len(found) == 2
+    for ours, autograds in zip(found, gradients, strict=True):
+        assert torch.allclose(ours, autograds, atol=1e-6)
 
 
 def test_heads_start_as_torchs_layers_do() -> None:
