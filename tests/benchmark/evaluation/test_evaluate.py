@@ -310,8 +310,14 @@ def test_classes_that_train_does_not_have_are_misses() -> None:
     data = fake_data(32, 8, 3, 4)
     data["val"].labels_N = np.array([0, 1, 2, 3, 0, 1, 50, 50])
     data["val"].n_classes = data["train"].n_classes = 51
-    found = evaluate(looked_up(data, labels), data, protocol=smaller("3die-v1", 1), **QUIET)
-    assert value(found, "top1") == pytest.approx(6 / 8)
+
+    def first_class(split: FakeSplit) -> Any:
+        """Looks like the first class, so that a guess of it must not count."""
+        one_hot = np.eye(51)[np.where(split.labels_N == 50, 0, split.labels_N)]
+        return np.repeat(one_hot[:, None], split.n_views, axis=1)
+
+    found = evaluate(looked_up(data, first_class), data, protocol=smaller("3die-v1", 1), **QUIET)
+    assert value(found, "top1") == value(found, "knn_top1") == pytest.approx(6 / 8)
     assert value(found, "balanced_top1") == pytest.approx(4 / 5)
     assert any("2 val objects are of classes" in note for note in found.notes)
 
@@ -446,6 +452,27 @@ def test_cached_features_are_read_instead_of_pictures(tmp_path: Path) -> None:
     mended = run(about=known)
     assert mended.metrics == first.metrics
     assert sum("damaged" in note for note in mended.notes) == 2
+
+
+def test_whatever_decides_features_is_in_their_key(tmp_path: Path) -> None:
+    data, quick = fake_data(8, 4, 2, 2), smaller("3die-v1", 1)
+    other = fake_data(8, 4, 2, 2, law="yaw")
+
+    def files_after(splits: Any = data, **changed: Any) -> int:
+        settings = {"about": About(checkpoint_sha256="a" * 64), **QUIET, **changed}
+
+        def encode(images: Tensor) -> Tensor:
+            return images.mean(dim=(2, 3))
+
+        evaluate(encode, splits, protocol=quick, cache=tmp_path, **settings)
+        return len(list(tmp_path.glob("*.npy")))
+
+    assert files_after() == files_after(seed=5) == files_after(batch_size=3) == 2
+    assert files_after(size=2) == 4
+    assert files_after(normalise="imagenet") == 6
+    assert files_after(precision="bf16") == 8
+    assert files_after(about=About(checkpoint_sha256="b" * 64)) == 10
+    assert files_after(other) == 12
 
 
 @pytest.mark.parametrize(
