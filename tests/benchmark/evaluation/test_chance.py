@@ -33,6 +33,9 @@ def test_a_random_pose_on_the_papers_latents() -> None:
     some = q[:300]
     pairs = 1 - np.mean([(some @ p) ** 2 for p in some])
     assert chance.random_pose("x", some, some, 6)["x"].value == pytest.approx(pairs)
+    upright = np.array([[0.0, 0.0, 0.0, 1.0]])
+    turned = np.array([[0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, -1.0]])
+    assert chance.random_pose("x", upright, turned, 1)["x"].value == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(("hemisphere", "expected"), [("scipy", 0.229), ("positive-w", 0.245)])

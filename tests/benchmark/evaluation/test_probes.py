@@ -11,6 +11,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -194,6 +196,18 @@ def test_the_official_settings_are_the_official_ones() -> None:
     assert official.rotation.hidden == official.color.hidden == (1024, 1024)
     assert (official.batchnorm, official.hemisphere, official.views) == ("train", "scipy", "one")
     assert not official.standardise
+
+
+def test_protocols_are_pinned() -> None:
+    """A setting that changes moves numbers: give the protocol a new version, then pin it here."""
+    found = {}
+    for name, protocol in PROTOCOLS.items():
+        text = json.dumps(protocol.settings(), sort_keys=True)
+        found[name] = (protocol.version, hashlib.sha256(text.encode()).hexdigest()[:16])
+    assert found == {
+        "3die-v1": (1, "c857a5abd532806c"),
+        "sie-2023": (1, "0976786b964dd37b"),
+    }
 
 
 # sie-2023, step by step.

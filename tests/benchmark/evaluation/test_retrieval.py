@@ -225,6 +225,14 @@ def test_hits_that_cannot_miss_are_null(val: FakeSplit) -> None:
     }
 
 
+def test_hits_at_as_many_as_there_are_views_are_null() -> None:
+    split = FakeSplit("val", 3, 5, 1)
+    ranks = retrieve(made(split, Linear()), quiet, "x").ranks["predictor"]
+    found = ranked(ranks, query_rows(truth_of(split), "val"), 5)
+    null = [one.name for one in found if isinstance(one, findings.Given)]
+    assert null == ["h_at_5_val", "h_at_10_val"]
+
+
 @pytest.mark.parametrize("k", [1, 3, 50])
 @pytest.mark.parametrize("block", [4, 100])
 def test_nearest_against_a_sort(k: int, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
