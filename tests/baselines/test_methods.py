@@ -76,7 +76,7 @@ def sie_reference(p: Arrays, method: Method) -> dict[str, float]:
 
 
 def vicreg_reference(p: Arrays, method: Method) -> dict[str, float]:
-    kept = 3 if method.config.free_part else 6  # of 6 numbers, the first half or all
+    kept = 5 if method.config.free_part else 6  # of 6 numbers, an eighth is one
     _, std, cov = vicreg(p["x"], p["y"], p["x"])
     inv = ref.squared(p["x"][:, :kept], p["y"][:, :kept])
     loss = 10 * inv + 10 * std + cov

@@ -347,7 +347,7 @@ def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"batch_size": 10}, "batch size is 10; it must be 1 … 9"),
+        ({"batch_size": 10}, "batch size is 10, and the split has 9"),
         ({"size": 64}, "64 pixels were asked for"),
         ({"workers": 0}, "0 loader threads"),
         ({"prefetch": 0}, "prefetch is 0"),

@@ -188,7 +188,7 @@ def test_latent_groups() -> None:
     ("change", "message"),
     [
         ({"n_views": 1}, "has 1 per object. Render it with --views 2"),
-        ({"batch_size": 11}, "batch size is 11; it must be 1 … 10"),
+        ({"batch_size": 11}, "batch size is 11, and the split has 10"),
         ({"batch_size": 0}, "batch size is 0"),
         ({"world": 4}, "ranks must divide it"),
         ({"rank": 2, "world": 2}, "rank 2 of 2"),

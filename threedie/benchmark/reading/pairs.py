@@ -186,7 +186,9 @@ def check_batch(
             f"a pair is two different views of an object; the data set has {n_views} per object. "
             "Render it with --views 2 or more."
         )
-    if not 1 <= batch_size <= n_objects:
+    if batch_size < 1:
+        raise ConfigError(f"the batch size is {batch_size}; it must be 1 or more.")
+    if batch_size > n_objects:
         raise ConfigError(
             f"the batch size is {batch_size}, and the split has {n_objects} objects: no object may "
             "stand twice in a batch. Give a smaller one."
