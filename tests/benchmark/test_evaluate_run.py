@@ -82,11 +82,11 @@ def test_a_checkpoint_that_does_not_fit(data: str, tmp_path: Path) -> None:
 
 
 def test_ones_own_encoder(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "my_own_encoder.py").write_text(OWN)
+    (tmp_path / "encoder_of_this_test.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
-    found = evaluated(data, tmp_path, encoder="my_own_encoder:build")
+    found = evaluated(data, tmp_path, encoder="encoder_of_this_test:build")
     assert found.encoder.dim == 12
-    assert found.encoder.name == "my_own_encoder:build"
+    assert found.encoder.name == "encoder_of_this_test:build"
     assert found.protocol.changed  # by probe_epochs
 
 

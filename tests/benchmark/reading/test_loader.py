@@ -292,13 +292,13 @@ class Waiting:
         split.read(*args)
 batches = PairLoader(Waiting(), batch_size=3, seed=0, workers=2).batches(0, 10**9)
 next(batches)
-print("ready", flush=True)
 """
+READY = 'print("ready", flush=True)\n'
 
 
 def test_ctrl_c_ends_it_and_its_threads(folder: Path) -> None:
     code = PROGRAM.format(folder=str(folder), wait=0.2) + (
-        "try:\n    for _ in batches: pass\n"
+        f"try:\n    {READY}    for _ in batches: pass\n"  # within: the signal may be there at once
         "except KeyboardInterrupt:\n    print(threading.active_count())\n"
     )
     done = run(code, interrupt=True)
@@ -306,7 +306,7 @@ def test_ctrl_c_ends_it_and_its_threads(folder: Path) -> None:
 
 
 def test_a_program_can_end_with_an_iterator_in_hand(folder: Path) -> None:
-    done = run(PROGRAM.format(folder=str(folder), wait=0), interrupt=False)
+    done = run(PROGRAM.format(folder=str(folder), wait=0) + READY, interrupt=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
