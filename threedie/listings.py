@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.table import Table
 
@@ -45,8 +47,7 @@ def print_methods(console: Console) -> None:
     """The methods that `3die bench --method` takes."""
     table = Table("method", "what it is", "settings")
     for name, entry in METHODS.items():
-        changed = ", ".join(f"{key}={value}" for key, value in entry.settings.items())
-        table.add_row(name, entry.says, changed)
+        table.add_row(name, entry.says, _said(entry.settings))
     console.print(table)
 
 
@@ -54,9 +55,12 @@ def print_presets(console: Console) -> None:
     """The presets of `3die bench --preset`, with what they set."""
     table = Table("preset", "for", "settings")
     for name, preset in PRESETS.items():
-        values = ", ".join(f"{key}={value}" for key, value in preset.settings.items())
-        table.add_row(name, preset.says, values)
+        table.add_row(name, preset.says, _said(preset.settings))
     console.print(table)
+
+
+def _said(settings: Mapping[str, object]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in settings.items())
 
 
 def print_protocols(console: Console) -> None:

@@ -57,20 +57,11 @@ def rotation(
             pairs = pass_pairs(truth.n_objects, views, _rng(seed, number))
             yield *pairs.flat(views), truth.relative(pairs, hemisphere)
 
-    steps = n_steps(len(train), settings)
     fed = (
         (_pair(train, first, second), target)
         for (first, second), target in _cut(batches(), settings.batch_size, train.device)
     )
-    with memory_for("a probe", "batch_size", settings.batch_size):
-        train_head(
-            head,
-            islice(fed, steps),
-            steps=steps,
-            settings=settings,
-            loss=F.mse_loss,
-            on_step=on_step,
-        )
+    _regress(head, fed, n_steps(len(train), settings), settings, on_step)
     return judge(head, val, *judged)
 
 
@@ -98,11 +89,21 @@ def scene(
             order = _rng(seed, number).permutation(len(train))
             yield order, order, scaled_MO[order]
 
-    steps = n_steps(len(train), settings)
     fed = (
         (train(rows), target)
         for (rows, _), target in _cut(batches(), settings.batch_size, train.device)
     )
+    _regress(head, fed, n_steps(len(train), settings), settings, on_step)
+    return np.asarray(judge(head, val, np.arange(len(val))) * std + mean, dtype=np.float64)
+
+
+def _regress(
+    head: nn.Module,
+    fed: Iterator[tuple[Tensor, Tensor]],
+    steps: int,
+    settings: ProbeSettings,
+    on_step: OnStep,
+) -> None:
     with memory_for("a probe", "batch_size", settings.batch_size):
         train_head(
             head,
@@ -112,7 +113,6 @@ def scene(
             loss=F.mse_loss,
             on_step=on_step,
         )
-    return np.asarray(judge(head, val, np.arange(len(val))) * std + mean, dtype=np.float64)
 
 
 def n_steps(rows: int, settings: ProbeSettings) -> int:
