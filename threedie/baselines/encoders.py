@@ -101,7 +101,7 @@ def _torchvision(model: str, pretrained: bool, size: int | None) -> nn.Module:
     models = _import("torchvision.models")
     known = models.list_models(module=models)
     if model not in known:
-        _unknown(model, known)
+        _unknown(f"torchvision:{model}", [f"torchvision:{name}" for name in known])
     options: dict[str, Any] = {"weights": "DEFAULT"} if pretrained else {}
     if size is not None and model.startswith("vit_"):
         options["image_size"] = size
@@ -120,7 +120,7 @@ def _torchvision(model: str, pretrained: bool, size: int | None) -> nn.Module:
 def _timm(model: str, pretrained: bool, size: int | None) -> nn.Module:
     timm = _import("timm")
     if ":" not in model and not timm.is_model(model.partition(".")[0]):
-        _unknown(model, timm.list_models())
+        _unknown(f"timm:{model}", [f"timm:{name}" for name in timm.list_models()])
     options = {"pretrained": pretrained, "num_classes": 0}
     built: nn.Module
     with _telling(f"timm:{model}"):

@@ -269,6 +269,16 @@ def test_no_number_is_nan_and_every_null_says_why() -> None:
     assert all(n.note if n.value is None else math.isfinite(n.value) for n in all_numbers)
 
 
+def test_an_encoder_that_gives_one_vector_for_all_is_named() -> None:
+    data, quick = fake_data(32, 8, 4, 4), smaller("3die-v1", 1)
+    same = looked_up(data, lambda split: np.ones((len(split), split.n_views, 3)))
+    assert any(
+        "part 'all' is collapsed" in n for n in evaluate(same, data, protocol=quick, **QUIET).notes
+    )
+    other = evaluate(looked_up(data, noise(3)), data, protocol=quick, **QUIET)
+    assert not any("collapsed" in note for note in other.notes)
+
+
 def test_one_axis_leaves_constant_outputs_out() -> None:
     data = fake_data(200, 30, 8, 8, law="yaw")
     found = evaluate(looked_up(data, poses), data, protocol=smaller("3die-v1", 30), **QUIET)

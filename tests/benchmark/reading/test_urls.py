@@ -81,10 +81,13 @@ def test_an_unknown_size_is_the_servers(server: Server) -> None:
     assert whole(f"{server.url}/x.bin", size=None) == CONTENT
 
 
-def test_a_busy_server_is_asked_again(server: Server) -> None:
+def test_a_busy_server_is_asked_again(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     server.busy = 3
-    assert whole(f"{server.url}/x.bin") == CONTENT
+    assert whole(f"{server.url}/x.bin?token=secret") == CONTENT
     assert len(server.requests) == 4
+    assert "x.bin: HTTP 503" in caplog.messages[0]
+    assert "trying again (3 of 4)" in caplog.messages[-1]
+    assert "secret" not in caplog.text
 
 
 def test_it_gives_up(server: Server) -> None:

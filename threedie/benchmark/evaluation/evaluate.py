@@ -26,6 +26,7 @@ from threedie.benchmark.evaluation.encoder import (
 )
 from threedie.benchmark.evaluation.feature_cache import cached
 from threedie.benchmark.evaluation.features import Features, Progress, encode_blocks, in_memory
+from threedie.benchmark.evaluation.findings import Given
 from threedie.benchmark.evaluation.protocols import Protocol, find_protocol
 from threedie.benchmark.evaluation.record import About, Log, make_results, plain
 from threedie.benchmark.evaluation.retrieval import Predictor
@@ -133,6 +134,7 @@ def _measure(context: Context, predictor: Predictor | None, batch_size: int, log
     _note_the_data(context, log)
     with log.timed("probes"):
         (official_probes if context.protocol.views == "one" else all_view_probes)(context, outcome)
+    _note_collapse(outcome, log)
     with log.timed("retrieval"):
         if predictor is None:
             without_predictor(outcome, "this encoder has no predictor")
@@ -296,6 +298,13 @@ def _note_the_data(context: Context, log: Log) -> None:
         log.notes.append(
             "the encoder has no layer that depends on the batch: its features were read once"
         )
+
+
+def _note_collapse(outcome: Outcome, log: Log) -> None:
+    for part, found in outcome.findings.items():
+        ranks = [f.number for f in found if isinstance(f, Given) and f.name == "effective_rank"]
+        if ranks and ranks[0].value is None:
+            log.notes.append(f"part '{part}' is collapsed: one vector for every picture")
 
 
 def _side(size: int | None, splits: Mapping[str, Split]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import logging
 import re
 import time
 import urllib.error
@@ -22,6 +23,7 @@ import fsspec
 
 from threedie.errors import ConfigError, ManifestError, StorageError
 
+_LOG = logging.getLogger(__name__)
 STORES = ("s3", "gs", "gcs", "hf", "az", "abfs")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):")
 _CHUNK = 1 << 20
@@ -132,9 +134,11 @@ def _pieces(file: Readable, limit: int) -> Iterator[bytes]:
 
 
 def _http_chunks(address: str, size: int | None, limit: int) -> Iterator[bytes]:
-    done, failures, reason = 0, 0, ""
+    done, failures, reason, where = 0, 0, "", shown(address)
     while failures < _ATTEMPTS:
-        time.sleep(min(8.0, 0.1 * 2**failures) if failures else 0.0)
+        if failures:
+            _LOG.warning("%s: %s; trying again (%d of %d)", where, reason, failures, _ATTEMPTS - 1)
+            time.sleep(min(8.0, 0.1 * 2**failures))
         try:
             with contextlib.closing(_request(address, done)) as response:
                 whole = _whole_size(response)
@@ -150,11 +154,11 @@ def _http_chunks(address: str, size: int | None, limit: int) -> Iterator[bytes]:
             err.close()
             reason = f"HTTP {err.code} {err.reason}"
             if err.code < 500 and err.code not in (408, 429):
-                raise StorageError(f"cannot read {shown(address)}: {reason}.") from None
+                raise StorageError(f"cannot read {where}: {reason}.") from None
         except (OSError, http.client.HTTPException) as err:
             reason = f"{type(err).__name__}: {str(err)[:200]}"
         failures += 1
-    raise StorageError(f"cannot read {shown(address)} after {_ATTEMPTS} attempts: {reason}.")
+    raise StorageError(f"cannot read {where} after {_ATTEMPTS} attempts: {reason}.")
 
 
 def _request(address: str, first: int) -> http.client.HTTPResponse:
