@@ -215,6 +215,19 @@ def test_gather_and_statistics(split: FakeSplit, monkeypatch: pytest.MonkeyPatch
         assert (len(gather), gather.dim) == (45, 3)
 
 
+def test_a_unit_that_train_views_hardly_woke_does_not_decide_alone() -> None:
+    """One train row in 1000 moves it a little; in val it is 10⁴ train deviations away."""
+    train, val = np.zeros((1000, 2), np.float32), np.zeros((5, 2), np.float32)
+    train[:, 0] = val[:, 0] = 1.0
+    train[::2, 0], train[7, 1], val[3, 1] = -1.0, 1e-3, 1.0
+    standard = statistics(Features(data_MD=train, n_views=5), slice(None))
+    held = Gather(Features(data_MD=val, n_views=5), slice(None), CPU, standard)(np.arange(5))
+    assert held[3].tolist() == [1.0, 20.0]
+    assert held[0].tolist() == pytest.approx([1.0, 0.0], abs=0.1)
+    bare = Gather(Features(data_MD=val, n_views=5), slice(None), CPU)(np.arange(5))
+    assert bare.numpy() == pytest.approx(val)
+
+
 def test_fingerprints_see_every_weight() -> None:
     torch.manual_seed(0)
     module = net(nn.BatchNorm1d(6))
