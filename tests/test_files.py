@@ -310,7 +310,7 @@ def test_sweep_touches_nothing_else(tmp_path: Path) -> None:
 PACKAGE = Path(threedie.__file__).parent
 WRITER = PACKAGE / "files.py"
 ALLOWED = {
-    ("cli.py", "os.open"): "standard output goes nowhere when its reader has left",
+    ("program.py", "os.open"): "standard output goes nowhere when its reader has left",
     ("scene.py", "os.open"): "Blender's chatter goes nowhere",
     ("train.py", "checkpoint.save to a file"): "ours, through files.put",
     ("worker.py", "os.open"): "a worker's own output goes to the log",

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.faults.fake_stage import RENDERER, fake_plan
-from threedie import cli
+from threedie.cli.program import _clear_errors
 from threedie.render import run
 from threedie.render.engine import render_dataset
 from threedie.render.machine import Hardware
@@ -41,7 +41,7 @@ def main() -> None:
     fake = functools.partial(render_dataset, renderer=RENDERER)
     vars(run).update(_prepare=lambda *_: (the_plan(given.seed), hardware), render_dataset=fake)
     options, machine = RenderOptions(), run.Machine(timeout_s=60)
-    with cli._clear_errors():
+    with _clear_errors():
         sys.exit(run.render(options, machine, given.out, console=Console(width=200)))
 
 

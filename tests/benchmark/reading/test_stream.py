@@ -24,15 +24,15 @@ import numpy as np
 import pytest
 import torch
 
-from tests.benchmark.reading.server import Server, serving
 from tests.data import builders
+from tests.data.server import Server, serving
 from threedie import files
-from threedie.benchmark.reading import urls
 from threedie.benchmark.reading.loader import PairLoader
 from threedie.benchmark.reading.pairs import PairBatch
 from threedie.benchmark.reading.source import open_pairs
 from threedie.benchmark.reading.split import open_split
 from threedie.benchmark.reading.stream import StreamingPairs, StreamPlan
+from threedie.data import urls
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import DatasetManifest, ShardEntry
 

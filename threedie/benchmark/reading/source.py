@@ -10,8 +10,8 @@ from threedie.benchmark.reading.memory import Cache
 from threedie.benchmark.reading.pairs import PairSource
 from threedie.benchmark.reading.published import ChannelOrder
 from threedie.benchmark.reading.split import open_split
-from threedie.benchmark.reading.urls import is_url
 from threedie.data.dataset import Dataset, Verify
+from threedie.data.urls import is_url
 from threedie.errors import ConfigError
 
 

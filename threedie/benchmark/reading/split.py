@@ -19,8 +19,8 @@ from threedie.benchmark.reading.indexed import IndexedSplit
 from threedie.benchmark.reading.memory import Cache
 from threedie.benchmark.reading.pictures import Picture
 from threedie.benchmark.reading.published import ChannelOrder, PublishedSplit, is_published
-from threedie.benchmark.reading.urls import is_url, scheme_of, shown
 from threedie.data.dataset import Dataset, Verify
+from threedie.data.urls import is_url, scheme_of, shown
 from threedie.errors import ConfigError
 from threedie.manifests.dataset import FILE_NAME
 from threedie.manifests.latents import Array

@@ -25,7 +25,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from threedie.benchmark.reading import urls
 from threedie.benchmark.reading.ahead import Job, choose_workers, in_background, work_ahead
 from threedie.benchmark.reading.buffers import Buffers
 from threedie.benchmark.reading.encoded import check_size
@@ -44,6 +43,7 @@ from threedie.benchmark.reading.pairs import (
 )
 from threedie.benchmark.reading.pictures import Picture, decode_into
 from threedie.benchmark.reading.shard_stream import EncodedPair, read_shard
+from threedie.data import urls
 from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.dataset import FILE_NAME, MAX_BYTES, DatasetManifest
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from tests.benchmark.reading.server import Server, serving
-from threedie.benchmark.reading import urls
+from tests.data.server import Server, serving
+from threedie.data import urls
 from threedie.errors import ConfigError, ManifestError, StorageError
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB: several pieces
