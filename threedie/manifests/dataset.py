@@ -11,7 +11,15 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from threedie import files
 from threedie.errors import ManifestError
@@ -84,7 +92,7 @@ class Failure(Model):
 
 
 class Making(Model):
-    """All that decides the bytes of the shards; its hash is the recipe hash."""
+    """All that decides the bytes of rendered shards; its hash is the recipe hash."""
 
     recipe: Recipe
     quality: str
@@ -114,12 +122,87 @@ class Making(Model):
         """SHA-256 over all fields in their canonical JSON form."""
         return hashlib.sha256(canonical_json(self.model_dump(mode="json"))).hexdigest()
 
+    @property
+    def summed_views(self) -> int:
+        """How many pictures of a sample its pixel_sum is of: all."""
+        return self.views
+
+
+class ChannelEvidence(Model):
+    """Why a foreign set's pictures are taken for RGB or BGR: the floor's hue against the latent."""
+
+    pictures: Count
+    """Looked at, over many objects."""
+    rgb_error: Annotated[float, Field(ge=0, le=0.5)]
+    """Median distance of the floor's hue from the latent h, on the circle of hues (0 to 0.5)."""
+    bgr_error: Annotated[float, Field(ge=0, le=0.5)]
+    """The same from (2/3 − h) mod 1: what R and B swapped would give."""
+
+
+class Origin(Model):
+    """Where a converted set comes from. It decides no byte of the shards."""
+
+    kind: Literal["archive", "folder"]
+    name: str
+    """Of the file or folder, without its path; of a URL, without its query."""
+    bytes: Count | None
+    """Of the archive as it was read; null for a folder."""
+    sha256: Sha256 | None
+    channel_evidence: ChannelEvidence
+
+
+class Converted(Model):
+    """All that decides the bytes of shards made of other people's pictures, and their origin.
+
+    Pictures and latents are passed on as they were found; equal contents in another archive are
+    equal shards.
+    """
+
+    layout: Literal["published"]
+    """`SYNSET/OBJECT/image_<v>.jpg, latent_<v>.npy`."""
+    recipe: Recipe
+    """Whose latents these are said to be."""
+    size: Annotated[int, Field(ge=8, le=8192)]
+    views: Annotated[int, Field(ge=1)]
+    image_format: Literal["jpg"]
+    channel_order: Literal["rgb", "bgr"]
+    split: str
+    objects_per_shard: Annotated[int, Field(ge=1)]
+    objects_sha256: Sha256
+    latents_sha256: Sha256
+    """Of all latents in the order of the shards."""
+    threedie: str
+    """The version that has converted."""
+    origin: Origin
+
+    @property
+    def recipe_hash(self) -> str:
+        """SHA-256 over all fields but the origin, in their canonical JSON form."""
+        body = self.model_dump(mode="json", exclude={"origin"})
+        return hashlib.sha256(canonical_json(body)).hexdigest()
+
+    @property
+    def summed_views(self) -> int:
+        """How many pictures of a sample its pixel_sum is of: the first; decoding all is slow."""
+        return 1
+
+
+def _kind_of_making(value: Any) -> str:
+    layout = value.get("layout") if isinstance(value, dict) else getattr(value, "layout", None)
+    return "rendered" if layout is None else "converted"
+
+
+AnyMaking = Annotated[
+    Annotated[Making, Tag("rendered")] | Annotated[Converted, Tag("converted")],
+    Discriminator(_kind_of_making),
+]
+
 
 class DatasetManifest(Model):
     """dataset.json."""
 
     schema_version: Literal[1]
-    making: Making
+    making: AnyMaking
     recipe_hash: Sha256
     latent_columns: tuple[str, ...]
     classes: tuple[ClassEntry, ...]
@@ -251,7 +334,8 @@ def validated(model: type[M], body: dict[str, Any], path: Path | str) -> M:
         return model.model_validate(body)
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the whole"
+        parts = (str(part) for part in first["loc"] if part not in ("rendered", "converted"))
+        field = ".".join(parts) or "the whole"
         found = f"; found {repr(first['input'])[:80]}" if first["loc"] else ""
         more = f" ({err.error_count() - 1} more)" if err.error_count() > 1 else ""
         raise ManifestError(f"{path}: field '{field}': {first['msg']}{found}{more}.") from err

@@ -196,7 +196,12 @@ def check_same(folder: Path, making: Making) -> None:
 
 def _making_of(folder: Path) -> Making | None:
     if (folder / FILE_NAME).exists():
-        return DatasetManifest.read(folder).making
+        making = DatasetManifest.read(folder).making
+        if isinstance(making, Making):
+            return making
+        raise ConfigError(
+            f"{folder} holds a data set that was converted, not rendered. Give another --out."
+        )
     plan = folder / ".render" / "plan.json"
     return validated(_PlanFile, read_json(plan), plan).making if plan.exists() else None
 
