@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,7 +20,7 @@ from rich.progress import (
 )
 
 from threedie.manifests.dataset import Failure, ShardEntry
-from threedie.render.plan import Plan, PlannedObject
+from threedie.render.plan import Plan, PlannedObject, PlannedShard
 from threedie.words import plural
 
 _LINE_EVERY_S = 10.0
@@ -28,8 +29,8 @@ _LINE_EVERY_S = 10.0
 class Progress:
     """What the engine tells of a run. This one says nothing."""
 
-    def start(self, plan: Plan) -> None:
-        """The plan is made; finished work is looked for now."""
+    def start(self, plan: Plan, shards: Sequence[PlannedShard]) -> None:
+        """The plan is made; finished work of these shards of it is looked for now."""
 
     def found(self, objects: int, failures: int) -> None:
         """Work of an earlier run is there."""
@@ -73,14 +74,15 @@ class ConsoleProgress(Progress):
         )
         self._task = self._bar.add_task("", start=False, rate="", failures=0, total=None)
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: Plan, shards: Sequence[PlannedShard]) -> None:
         """Show what is planned, and the bar."""
-        self._views, self._total = plan.making.views, plan.n_objects
-        making = plan.making
+        making, self._views = plan.making, plan.making.views
+        self._total = sum(len(shard.objects) for shard in shards)
+        some = f" of {len(plan.shards)}" if len(shards) < len(plan.shards) else ""
         self._say(
             f"{plural(self._total, 'object')} × {plural(self._views, 'view')} at {making.size} px, "
             f"recipe {making.recipe.name}, {making.quality}, {making.device}, "
-            f"{plural(len(plan.shards), 'shard')}"
+            f"{len(shards)}{some} {'shard' if len(plan.shards) == 1 else 'shards'}"
         )
         if self._console.is_terminal:
             self._bar.update(self._task, total=self._total)
