@@ -163,9 +163,18 @@ def _is_orphan(entry: Path, name: re.Match[str]) -> bool:
     return False
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one that `put` writes under before it renames."""
+    return bool(_TEMP.match(name))
+
+
 @contextlib.contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
+def storage_errors(path: Path, doing: str = "write") -> Iterator[None]:
     """Turn what the system says of a file, or else of `path`, into a StorageError.
+
+    Args:
+        path: what is worked on, where the system does not say.
+        doing: what can't be done with it, for the message.
 
     Raises:
         StorageError: for any OSError but a broken pipe, which is no file.
@@ -176,16 +185,15 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as err:
         where = Path(err.filename) if isinstance(err.filename, str) else path
-        raise _storage_error(where, err) from err
+        raise _storage_error(where, err, doing) from err
 
 
-def _storage_error(path: Path, err: OSError) -> StorageError:
+def _storage_error(path: Path, err: OSError, doing: str = "write") -> StorageError:
     if err.errno in _FULL:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
         return StorageError(
             f"no space left for {path} ({err.strerror}; {free / 2**20:.0f} MiB free). Nothing "
             "half-written was kept; make room and run the same command again."
         )
-    return StorageError(
-        f"cannot write {path}: {err.strerror or err}. Nothing half-written was kept."
-    )
+    kept = " Nothing half-written was kept." if doing == "write" else ""
+    return StorageError(f"cannot {doing} {path}: {err.strerror or err}.{kept}")

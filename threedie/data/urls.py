@@ -19,13 +19,12 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-import fsspec
-
 from threedie.errors import ConfigError, ManifestError, StorageError
 
 _LOG = logging.getLogger(__name__)
 STORES = ("s3", "gs", "gcs", "hf", "az", "abfs")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):")
+_USER = re.compile(r"(?<=://)[^/@]*@")
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30.0
 _ATTEMPTS = 5
@@ -61,8 +60,8 @@ def is_url(address: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """For messages: without the query, where tokens are."""
-    return address.partition("?")[0]
+    """For messages: without the query and the `user:password@`, where secrets are."""
+    return _USER.sub("", address.partition("?")[0])
 
 
 def join(base: str, name: str) -> str:
@@ -114,6 +113,8 @@ def _local_chunks(address: str, limit: int) -> Iterator[bytes]:
 
 def _store_chunks(address: str, limit: int) -> Iterator[bytes]:
     try:
+        import fsspec
+
         with fsspec.open(address, "rb") as file:
             yield from _pieces(file, limit)
     except ImportError as err:
