@@ -35,9 +35,10 @@ VERBS = {
     "render": {
         "--meshes --classes --out --limit --objects --recipe --quality --views --size --seed "
         "--image-format --channel-order --split --val-list --latents --missing-texture "
-        "--shard-size --workers --device --timeout --log --retry-failed "
-        "--dry-run"
+        "--shard-size --workers --device --timeout --log --retry-failed --shard-range --engine "
+        "--address --cpus-per-shard --gpus-per-shard --staging --dry-run"
     },
+    "merge": {"target parts"},
     "verify": {"folder --rerender --meshes --seed"},
     "view": {"folder --out --per-class --views --sheet"},
 }

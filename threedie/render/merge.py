@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from threedie import files
+from threedie.data.shard_rows import ShardRows
 from threedie.data.stores import FolderStore, is_remote, open_store
 from threedie.data.urls import shown
 from threedie.errors import ConfigError
@@ -76,7 +77,7 @@ def _merge_folder(folder: Path, parts: Sequence[Path]) -> DatasetManifest:
             records.append(record or _adopt(shard, workspace, sources))
         found = _all_there(outline, records, str(folder))
 
-        def rows(entry: ShardEntry):  # type: ignore[no-untyped-def]
+        def rows(entry: ShardEntry) -> ShardRows:
             return scan_shard_rows(folder, entry, outline.making)
 
         manifest = close_dataset(outline, found, folder, rows=rows)

@@ -38,8 +38,14 @@ class Progress:
     def rendered(self, obj: PlannedObject) -> None:
         """An object is on disk."""
 
+    def advance(self, objects: int) -> None:
+        """Objects have ended on another machine, rendered or given up."""
+
     def failed(self, failure: Failure) -> None:
         """An object was given up."""
+
+    def gave_up(self, failure: Failure) -> None:
+        """Another machine has told of an object that it gave up; `advance` has counted it."""
 
     def shard(self, entry: ShardEntry) -> None:
         """A shard is finished."""
@@ -97,13 +103,21 @@ class ConsoleProgress(Progress):
 
     def rendered(self, obj: PlannedObject) -> None:
         """Count an object."""
-        self._rendered += 1
+        self.advance(1)
+
+    def advance(self, objects: int) -> None:
+        """Count objects of other machines."""
+        self._rendered += objects
         self._update()
 
     def failed(self, failure: Failure) -> None:
         """Count and name a failure."""
-        self._failures += 1
         self._rendered += 1
+        self.gave_up(failure)
+
+    def gave_up(self, failure: Failure) -> None:
+        """Name a failure."""
+        self._failures += 1
         self._say(
             f"[yellow]failed[/] {escape(failure.object)} ({failure.stage}, {failure.attempts} "
             f"attempts): {escape(failure.error)}"

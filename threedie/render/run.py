@@ -203,9 +203,7 @@ def _prepare(options: RenderOptions, machine: Machine) -> tuple[Plan, Hardware]:
     return plan, choose_hardware(machine.workers, plan.making.device, gpus)
 
 
-def _conclude(
-    outcome: Outcome, plan: Plan, part: Part | None, out: str, console: Console
-) -> None:
+def _conclude(outcome: Outcome, plan: Plan, part: Part | None, out: str, console: Console) -> None:
     failed, total = len(outcome.failures), outcome.objects + len(outcome.failures)
     lines = []
     if outcome.rendered:
@@ -239,9 +237,7 @@ def _next(out: str, part: Part | None) -> str:
     return f"Look at them: 3die view {quoted} · check them: 3die verify {quoted}"
 
 
-def print_estimate(
-    options: RenderOptions, machine: Machine, out: str, *, console: Console
-) -> None:
+def print_estimate(options: RenderOptions, machine: Machine, out: str, *, console: Console) -> None:
     """Say what a run would make and take; writes nothing.
 
     Raises:
