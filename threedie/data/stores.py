@@ -7,6 +7,7 @@ its upload is complete.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -135,12 +136,15 @@ class FolderStore:
         check_arrived(f"{self.address}/{name}", path, sent.size)
 
     def delete(self, name: str) -> None:
-        """Remove a file; no error where there is none."""
+        """Remove a file, and folders that are empty then; no error where there is none."""
         path = self._path(name)
         with files.storage_errors(path, "delete"):
             if path.exists():
                 path.unlink(missing_ok=True)
                 files.sync_directory(path.parent)
+        for folder in path.relative_to(self.folder).parents[:-1]:
+            with contextlib.suppress(OSError):  # not empty, as most are
+                (self.folder / folder).rmdir()
 
     def _path(self, name: str) -> Path:
         return self.folder / checked_name(name)
