@@ -50,8 +50,10 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def drive(tmp_path: Path, *options: str) -> dict[str, object]:
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "tests.faults.ray_driver", str(tmp_path / "out")]
-        + ["--staging", str(tmp_path / "staging"), *options],
+        [
+            *(sys.executable, "-W", "ignore", "-m", "tests.faults.ray_driver"),
+            *(str(tmp_path / "out"), "--staging", str(tmp_path / "staging"), *options),
+        ],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
         capture_output=True,

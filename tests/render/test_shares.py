@@ -1,11 +1,11 @@
 """Data sets that are made in parts, and elsewhere.
 
 Claims:
-- The parts of a plan are disjoint, complete and of nearly equal size, for every n; `k/n` is checked.
+- The parts of a plan are disjoint, complete and of nearly equal size; `k/n` is checked.
 - Parts made in one folder (one after the other, or at once), in folders of their own, or into a
   store, and merged, are the bytes of one undisturbed run; failures included; merging again is fine.
 - Two runs of one part are refused; a whole run beside a part too.
-- A missing or damaged shard, folders of other plans, and folders without a part are refused by name.
+- A missing or damaged shard, other plans, and folders without a part are refused by name.
 - A delivered run that is stopped goes on: nothing delivered is made again, no staging is left.
 - The rows of shards join to the index that scanning all of them gives.
 """
@@ -35,6 +35,7 @@ from threedie.render.progress import Progress
 from threedie.render.workspace import Workspace
 
 QUIET = Console(quiet=True)
+SHAPE = {"views": 2, "latent_size": 7, "pixels_per_view": 64, "summed_views": 2}
 
 
 def the_plan(seed: int = 0) -> Plan:
@@ -228,8 +229,8 @@ def test_another_data_set_in_the_store_is_refused(tmp_path: Path) -> None:
 def test_rows_join_to_the_index(undisturbed: Path) -> None:
     shards = sorted(undisturbed.glob("train-*.tar"))
     sums = PixelSums()
-    whole = build_index(shards, views=2, latent_size=7, pixels_per_view=64, sums=sums)
-    rows = [scan_rows(s, views=2, latent_size=7, pixels_per_view=64) for s in shards]
+    whole = build_index(shards, sums=sums, **SHAPE)
+    rows = [scan_rows(s, **SHAPE) for s in shards]
     kept = [parse_rows(pack_rows(r), "here") for r in rows]
     joined, total = join_rows(kept, views=2, latent_size=7)
     for name in ("objects_N", "keys_N", "labels_N", "shards_N", "offsets_NV", "latents_NVD"):
@@ -242,6 +243,6 @@ def test_rows_join_to_the_index(undisturbed: Path) -> None:
 @pytest.mark.parametrize("cut", [0, 10, 300, -1])
 def test_damaged_rows_are_refused(undisturbed: Path, cut: int) -> None:
     shard = next(undisturbed.glob("*.tar"))
-    content = pack_rows(scan_rows(shard, views=2, latent_size=7, pixels_per_view=64))
+    content = pack_rows(scan_rows(shard, **SHAPE))
     with pytest.raises(ManifestError, match="not the rows"):
         parse_rows(content[:cut], "here")

@@ -30,15 +30,22 @@ class ShardRows:
     sums: PixelSums
 
 
-def scan_rows(path: Path, *, views: int, latent_size: int, pixels_per_view: int) -> ShardRows:
-    """Read a shard's headers, latents and records.
+def scan_rows(
+    path: Path, *, views: int, latent_size: int, pixels_per_view: int, summed_views: int
+) -> ShardRows:
+    """Read a shard's headers, latents and records; arguments as of `build_index`.
 
     Raises:
         ManifestError: it is damaged, or a sample has another number of views.
     """
     sums = PixelSums()
     index = build_index(
-        [path], views=views, latent_size=latent_size, pixels_per_view=pixels_per_view, sums=sums
+        [path],
+        views=views,
+        latent_size=latent_size,
+        pixels_per_view=pixels_per_view,
+        sums=sums,
+        summed_views=summed_views,
     )
     return ShardRows(index, sums)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from threedie.data.dealing import PlannedObject, PlannedShard
 from threedie.data.stores import is_remote, open_store
 from threedie.errors import ConfigError, MissingExtra, RenderError, ThreedieError
 from threedie.manifests.dataset import Failure
@@ -23,7 +24,7 @@ from threedie.render.engine import Outcome, render_dataset
 from threedie.render.machine import Hardware
 from threedie.render.merge import close_store
 from threedie.render.outline import Outline
-from threedie.render.plan import Plan, PlannedObject, PlannedShard, Share
+from threedie.render.plan import Plan, Share
 from threedie.render.progress import Progress
 from threedie.render.worker import BLENDER
 from threedie.render.workspace import ShardRecord, check_same

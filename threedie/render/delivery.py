@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from threedie.data.shard_rows import ShardRows, pack_rows, parse_rows, scan_rows
+from threedie.data.finish import rows_of
+from threedie.data.folders import refuse_other
+from threedie.data.shard_rows import ShardRows, pack_rows, parse_rows
 from threedie.data.stores import Store
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import (
@@ -23,7 +25,7 @@ from threedie.manifests.dataset import (
     parse_json,
     validated,
 )
-from threedie.render.outline import Outline, refuse_other
+from threedie.render.outline import Outline
 from threedie.render.workspace import PLAN, WORK, ShardRecord
 
 _MAX_ROWS = 512 * 2**20
@@ -103,7 +105,7 @@ class Delivery:
             StorageError: it can't be sent.
         """
         name = record.shard.name
-        rows = pack_rows(scan_shard_rows(folder, record.shard, making))
+        rows = pack_rows(rows_of(folder, record.shard, making))
         self.store.put_file(name, folder / name)
         self.store.put(f"{WORK}/{name}.npz", rows)
         body = canonical_json(record.model_dump(mode="json"))
@@ -128,7 +130,7 @@ class Delivery:
         """Send what stands beside the shards, dataset.json last; then take `.render/` away.
 
         Args:
-            folder: where `close_dataset` has written it.
+            folder: where `finish_dataset` has written it.
             manifest: that it has returned.
         """
         for name in (*manifest.files, FILE_NAME):
@@ -136,17 +138,3 @@ class Delivery:
         with contextlib.suppress(StorageError):  # leftovers do no harm
             for name in self.store.list(f"{WORK}/"):
                 self.store.delete(name)
-
-
-def scan_shard_rows(folder: Path, entry: ShardEntry, making: Making) -> ShardRows:
-    """The rows of a shard in a local folder, by reading it.
-
-    Raises:
-        ManifestError: it is damaged.
-    """
-    return scan_rows(
-        folder / entry.name,
-        views=making.views,
-        latent_size=making.recipe.latent_size,
-        pixels_per_view=making.size**2,
-    )

@@ -19,17 +19,17 @@ from pathlib import Path
 
 from threedie import files
 from threedie.data import ledger
-from threedie.data.shard_rows import ShardRows
+from threedie.data.dealing import PlannedObject, PlannedShard
+from threedie.data.finish import finish_dataset
 from threedie.errors import RenderError, StorageError
 from threedie.manifests.dataset import Failure, ShardEntry
-from threedie.render.close import close_dataset, failures_of
-from threedie.render.delivery import Delivery, scan_shard_rows
+from threedie.render.delivery import Delivery
 from threedie.render.interrupts import held_back
 from threedie.render.lanes import Ended, Lane, harmless_environment, sweep_scratch
 from threedie.render.machine import Hardware, timeout_for
 from threedie.render.outline import Outline
 from threedie.render.parts import PartMissing, read_part, shard_pieces
-from threedie.render.plan import Plan, PlannedObject, PlannedShard, Share
+from threedie.render.plan import Plan, Share
 from threedie.render.progress import Progress
 from threedie.render.worker import BLENDER, Failed, Task, WorkerConfig
 from threedie.render.workspace import ShardRecord, Workspace
@@ -88,8 +88,8 @@ def render_dataset(
         RenderError: the workers can't be started.
         KeyboardInterrupt: Ctrl-C; the parts stay, the same call goes on.
     """
-    begun, outline = time.monotonic(), Outline.of(plan)
-    workspace = Workspace(folder, outline, share=share.name if share else None)
+    begun = time.monotonic()
+    workspace = Workspace(folder, Outline.of(plan), share=share.name if share else None)
     run = _Run(plan, workspace, progress, share=share, delivery=delivery)
     with files.storage_errors(folder), workspace.opened():
         sweep_scratch()
@@ -113,14 +113,14 @@ def render_dataset(
             ):
                 run.work(lanes, let_interrupts_through)
         if share is None:
-            run.finish(outline)
+            run.finish()
     if delivery:
         shutil.rmtree(folder, ignore_errors=True)  # all of it is delivered
     records = run.records
     return Outcome(
         folder=folder,
         objects=sum(record.shard.samples for record in records),
-        failures=tuple(failures_of(records)),
+        failures=tuple(failure for record in records for failure in record.failures),
         rendered=run.rendered,
         seconds=time.monotonic() - begun,
         records=records,
@@ -345,16 +345,16 @@ class _Run:
                 found += opened.failures.values()
         return found
 
-    def finish(self, outline: Outline) -> None:
+    def finish(self) -> None:
         """Close the data set, here or where it was delivered."""
-        folder, making = self._workspace.folder, self._plan.making
-
-        def rows(entry: ShardEntry) -> ShardRows:
-            if self._delivery:
-                return self._delivery.rows(entry)
-            return scan_shard_rows(folder, entry, making)
-
-        manifest = close_dataset(outline, self.records, folder, rows=rows)
+        manifest = finish_dataset(
+            self._workspace.folder,
+            making=self._plan.making,
+            classes=self._plan.classes,
+            shards=[record.shard for record in self.records],
+            failures=self._failures(),
+            rows=self._delivery.rows if self._delivery else None,
+        )
         if self._delivery:
-            self._delivery.complete(folder, manifest)
+            self._delivery.complete(self._workspace.folder, manifest)
         self._workspace.finish()

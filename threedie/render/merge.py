@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from threedie import files
+from threedie.data.finish import finish_dataset
+from threedie.data.folders import refuse_other
 from threedie.data.shard_rows import ShardRows
 from threedie.data.stores import FolderStore, is_remote, open_store
 from threedie.data.urls import shown
 from threedie.errors import ConfigError
 from threedie.manifests.dataset import FILE_NAME, DatasetManifest, ShardEntry
-from threedie.render.close import close_dataset
-from threedie.render.delivery import Delivery, scan_shard_rows
-from threedie.render.outline import Outline, ShardOutline, refuse_other
+from threedie.render.delivery import Delivery
+from threedie.render.outline import Outline, ShardOutline
 from threedie.render.workspace import PLAN, WORK, ShardRecord, Workspace, read_outline
 from threedie.words import plural
 
@@ -76,11 +77,7 @@ def _merge_folder(folder: Path, parts: Sequence[Path]) -> DatasetManifest:
             record = workspace.made(shard.name, shard.objects)
             records.append(record or _adopt(shard, workspace, sources))
         found = _all_there(outline, records, str(folder))
-
-        def rows(entry: ShardEntry) -> ShardRows:
-            return scan_shard_rows(folder, entry, outline.making)
-
-        manifest = close_dataset(outline, found, folder, rows=rows)
+        manifest = finish_outline(outline, found, folder, rows=None)
         workspace.finish()
     return manifest
 
@@ -158,6 +155,24 @@ def close_store(
 ) -> DatasetManifest:
     """Close a data set whose shards have all been delivered."""
     with tempfile.TemporaryDirectory(prefix="threedie-merge-") as scratch:
-        manifest = close_dataset(outline, records, Path(scratch), rows=delivery.rows)
+        manifest = finish_outline(outline, records, Path(scratch), rows=delivery.rows)
         delivery.complete(Path(scratch), manifest)
     return manifest
+
+
+def finish_outline(
+    outline: Outline,
+    records: Sequence[ShardRecord],
+    folder: Path,
+    *,
+    rows: Callable[[ShardEntry], ShardRows] | None,
+) -> DatasetManifest:
+    """Write what stands beside the shards of an outline; arguments as of `finish_dataset`."""
+    return finish_dataset(
+        folder,
+        making=outline.making,
+        classes=outline.classes,
+        shards=[record.shard for record in records],
+        failures=[failure for record in records for failure in record.failures],
+        rows=rows,
+    )

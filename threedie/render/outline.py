@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from threedie.errors import ConfigError
 from threedie.manifests.dataset import ClassEntry, Count, FileName, Making, Model
 from threedie.render.plan import Plan
 
@@ -39,32 +38,3 @@ class Outline(Model):
                 for s in plan.shards
             ),
         )
-
-
-def refuse_other(where: str, there: Making, asked: Making) -> None:
-    """Refuse to mix two data sets in one place.
-
-    Raises:
-        ConfigError: `there` was made otherwise; every difference is in the message.
-    """
-    old, new = _flat(there.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
-    differences = "\n".join(
-        f"  {name}: {old.get(name)} there, {new.get(name)} asked for"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    )
-    if differences:
-        raise ConfigError(
-            f"{where} holds a data set made otherwise:\n{differences}\n"
-            "Repeat its options to go on with it, or give another --out."
-        )
-
-
-def _flat(value: object, prefix: str = "") -> dict[str, object]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {
-        k: v
-        for name in value
-        for k, v in _flat(value[name], f"{prefix}.{name}".lstrip(".")).items()
-    }

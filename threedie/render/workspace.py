@@ -8,18 +8,16 @@ the file.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import os
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 from threedie import files
+from threedie.data.dealing import PlannedShard
+from threedie.data.folders import locked, refuse_other
 from threedie.data.ledger import read_ledger
 from threedie.data.shard import scan_shard
-from threedie.errors import Busy, ConfigError, ManifestError, StorageError
+from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import (
     FILE_NAME,
     DatasetManifest,
@@ -31,9 +29,8 @@ from threedie.manifests.dataset import (
     read_json,
     validated,
 )
-from threedie.render.outline import Outline, refuse_other
+from threedie.render.outline import Outline
 from threedie.render.parts import seal
-from threedie.render.plan import PlannedShard
 
 WORK, PLAN = ".render", "plan.json"
 """The folder of a run's working files inside the data set, and the outline in it."""
@@ -92,11 +89,11 @@ class Workspace:
         """The whole folder, or of the whole a share and of the share all."""
         whole = self.work / "lock"
         if self._share is None:
-            with _locked(whole, fcntl.LOCK_EX):
+            with locked(whole):
                 yield
         else:
             own = self.work / f"lock-{self._share}"
-            with _locked(whole, fcntl.LOCK_SH), _locked(own, fcntl.LOCK_EX):
+            with locked(whole, shared=True), locked(own):
                 yield
 
     def _read_finished(self, manifest: DatasetManifest) -> None:
@@ -227,29 +224,3 @@ def read_outline(folder: Path) -> Outline | None:
     """
     path = folder / WORK / PLAN
     return validated(Outline, read_json(path), path) if path.exists() else None
-
-
-@contextlib.contextmanager
-def _locked(path: Path, how: int) -> Iterator[None]:
-    """Hold a lock file; only to say so: correctness comes from unique names and renames."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    except OSError as err:
-        raise StorageError(f"cannot write into {path.parent}: {err.strerror}.") from err
-    try:
-        _take(descriptor, path, how)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, path: Path, how: int) -> None:
-    try:
-        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
-    except OSError as err:
-        if err.errno not in (errno.EAGAIN, errno.EACCES):
-            return  # a file system without locks
-        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "unknown"
-        raise Busy(f"{path.parent.parent} is being written by another run ({holder}).") from err
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"host {socket.gethostname()}, process {os.getpid()}".encode(), 0)
