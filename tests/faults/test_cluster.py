@@ -95,6 +95,38 @@ def test_a_stopped_run_goes_on(tmp_path: Path, undisturbed: Path) -> None:
     assert drive(tmp_path)["rendered"] == 0
 
 
+STRANGER = """
+import os, subprocess, sys
+from threedie.render.cluster import Cluster, _connected
+with _connected(Cluster()) as ray:
+    own = ray.get(ray.remote(lambda: 7).remote())
+    address = ray.get_runtime_context().gcs_address
+    other = f"import ray; ray.init(address='{address}', log_to_driver=False); print('IN')"
+    env = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")}
+    try:
+        stranger = [sys.executable, "-c", other]
+        said = subprocess.run(stranger, env=env, capture_output=True, timeout=9)
+        tried = said.stdout + said.stderr
+    except subprocess.TimeoutExpired as late:
+        tried = (late.stdout or b"") + (late.stderr or b"")
+where = "IN" if tried.startswith(b"IN") else "OUT"
+print("OWN", own, "STRANGER", where, b"InvalidAuthToken" in tried)
+"""
+
+
+@needs_ray
+def test_nobody_else_can_use_a_cluster_of_our_own() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", STRANGER],
+        env={k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "OWN 7 STRANGER OUT True" in ended.stdout, ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "says"), [({"cpus": 0.5}, "--cpus-per-shard is 0.5"), ({"gpus": -1}, "--gpus")]
 )

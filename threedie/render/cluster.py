@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -316,13 +318,18 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         ConfigError: no cluster answers there.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no report to anybody
+    if cluster.address is None:
+        _lock_out_strangers()
     try:
         import ray
     except ImportError as err:
         raise MissingExtra("ray", "cluster") from err
+    if ray.is_initialized():  # the caller's own connection: used, and left as it is
+        yield ray
+        return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    if cluster.address is None:  # open to this machine only: Ray runs what it is sent
-        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    if cluster.address is None:
+        options["include_dashboard"] = False
     try:
         ray.init(address=cluster.address or "local", **options)
     except (ConnectionError, ValueError, RuntimeError) as err:
@@ -335,3 +342,10 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _lock_out_strangers() -> None:
+    """Give a cluster of our own a secret: Ray listens everywhere, and runs what it is sent."""
+    if "RAY_AUTH_MODE" not in os.environ and "ray" not in sys.modules:  # it is read by the import
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
