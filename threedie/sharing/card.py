@@ -20,7 +20,7 @@ from threedie.manifests.recipes import DESCRIPTIONS
 from threedie.sharing.card_header import shards_header, tables_header
 from threedie.sharing.caveats import caveats
 from threedie.sharing.citation import BIBTEX
-from threedie.sharing.escape import markdown
+from threedie.sharing.escape import markdown, plain
 from threedie.sharing.overview import SPLIT_NAMES, Overview
 
 MEANINGS = {
@@ -34,6 +34,11 @@ MEANINGS = {
     "tx": ("shift along x in the object's frame, before its rotation", "scene units"),
     "ty": ("shift along y", "scene units"),
     "tz": ("shift along z", "scene units"),
+}
+_SOURCES = {
+    "builtin": "the built-in shapes of threedie",
+    "folder": "a folder of meshes",
+    "zips": "ShapeNet's zip archives, one per class",
 }
 
 
@@ -95,11 +100,14 @@ def _template() -> jinja2.Template:
 
 def _code(overview: Overview) -> dict[str, _Raw]:
     """What stands in code blocks, where Markdown's escapes would be read as they are."""
-    splits = list(overview.manifest.splits)
+    splits = list(overview.splits)
     address = re.sub(r"[^A-Za-z0-9:/._@+-]", "_", overview.address or "FOLDER")
     return {
         "address": _Raw(address),
-        "repository": _Raw(json.dumps(overview.repository or address)),
+        "repository": _Raw(json.dumps(overview.repository or "FOLDER")),
+        "hint": _Raw(
+            "streams with streaming=True" if overview.repository else "FOLDER holds this README.md"
+        ),
         "split": _Raw(SPLIT_NAMES.get(splits[-1], splits[-1])),
         "shard": _Raw(overview.manifest.shards[0].name),
         "format": _Raw(overview.manifest.making.image_format),
@@ -108,7 +116,7 @@ def _code(overview: Overview) -> dict[str, _Raw]:
 
 
 def _splits(overview: Overview) -> Iterator[dict[str, Any]]:
-    for split, objects in overview.manifest.splits.items():
+    for split, objects in overview.splits.items():
         shards = overview.shards(split)
         yield {
             "split": split,
@@ -138,9 +146,9 @@ def _conversion(making: Converted) -> Iterator[tuple[str, str]]:
     origin = making.origin
     size = f", {origin.bytes:,} bytes" if origin.bytes is not None else ""
     digest = f", SHA-256 {origin.sha256}" if origin.sha256 else ""
-    yield "pictures and latents", f"passed on unchanged from {origin.kind} {origin.name}"
+    yield "pictures and latents", f"passed on unchanged from {origin.kind} {plain(origin.name)}"
     if size or digest:
-        yield "origin", f"{origin.name}{size}{digest} (as it was read; none is published)"
+        yield "origin", f"{plain(origin.name)}{size}{digest} (as it was read)"
     yield "converted by", f"threedie {making.threedie}"
 
 
@@ -148,7 +156,7 @@ def _rendering(manifest: DatasetManifest) -> Iterator[tuple[str, str]]:
     making = manifest.making
     assert not isinstance(making, Converted)
     quality, versions, recipe = making.quality_settings, making.versions, making.recipe
-    yield "meshes", making.source
+    yield "meshes", _SOURCES.get(making.source, making.source)
     yield "rotations", f"law {recipe.rotation}, limit {math.degrees(recipe.rotation_limit):.0f}°"
     yield "quality", f"{making.quality}: {quality.samples} samples a pixel, {quality.denoiser}"
     yield "seed", str(making.seed)

@@ -16,6 +16,7 @@ from threedie.manifests.dataset import Converted
 from threedie.sharing.caveats import caveats
 from threedie.sharing.citation import BIBTEX, publisher
 from threedie.sharing.croissant_records import record_sets
+from threedie.sharing.escape import plain
 from threedie.sharing.overview import HUB, Overview
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
@@ -137,7 +138,7 @@ def _responsible(overview: Overview) -> dict[str, Any]:
     manifest, terms = overview.manifest, overview.terms
     making = manifest.making
     how = (
-        f"Pictures and latents of {making.origin.kind} {making.origin.name}, passed on unchanged."
+        f"Pictures and latents of {making.origin.kind} {plain(making.origin.name)}, passed on."
         if isinstance(making, Converted)
         else f"Rendered by threedie with Blender's Cycles, recipe {making.recipe.name}, quality "
         f"{making.quality}, from meshes of source '{making.source}'."
@@ -145,7 +146,6 @@ def _responsible(overview: Overview) -> dict[str, Any]:
     return {
         "rai:dataCollection": how,
         "rai:dataCollectionType": ["Software Collection", "Simulations"],
-        "rai:dataCollectionTimeframe": [overview.finished.isoformat()],
         "rai:dataCollectionMissingData": (
             f"{manifest.failures} planned objects are missing; failures.jsonl names them."
         ),

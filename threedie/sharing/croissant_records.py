@@ -35,7 +35,7 @@ def record_sets(overview: Overview, tables: list[str]) -> list[dict[str, Any]]:
 def _splits(overview: Overview) -> dict[str, Any]:
     rows = [
         {"splits/name": split, "splits/url": _SPLITS.get(split, "cr:Split")}
-        for split in overview.manifest.splits
+        for split in overview.splits
     ]
     fields = [
         _field("splits", "name", "sc:Text", "As the tables name it.", None),

@@ -8,22 +8,23 @@ import re
 import unicodedata
 from typing import Any
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$:@])")
+# Inline markup, tables, mentions, formulas, and what makes a link of a bare address.
+_SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|(?<=:)/|(?<=www)\.)")
 # What YAML readers refuse or take for a line break inside quotes, though JSON allows it.
 _UNPRINTABLE = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]")
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-_LONGEST = 200
+_LONGEST = 4_000
 
 
-def plain(text: str) -> str:
-    """One line of visible characters, at most 200: no control, direction or half characters."""
-    seen = "".join(" " if unicodedata.category(c) in _UNSEEN else c for c in text[:_LONGEST])
+def plain(text: str, longest: int = 200) -> str:
+    """One line of visible characters: no control, direction or half characters."""
+    seen = "".join(" " if unicodedata.category(c) in _UNSEEN else c for c in text[:longest])
     return " ".join(seen.split())
 
 
 def markdown(text: str) -> str:
-    """Text for Markdown: no character of it is markup, HTML, a mention or a link."""
-    return _SPECIAL.sub(r"\\\1", html.escape(plain(text), quote=False))
+    """Text inside a line of Markdown: no character of it is markup, HTML, a mention or a link."""
+    return _SPECIAL.sub(r"\\\1", html.escape(plain(text, _LONGEST), quote=False))
 
 
 def yaml(value: Any, indent: int = 0) -> str:

@@ -82,9 +82,14 @@ class Overview:
         )
 
     @property
+    def splits(self) -> dict[str, int]:
+        """Objects of each split that has any."""
+        return {split: count for split, count in self.manifest.splits.items() if count}
+
+    @property
     def objects(self) -> int:
         """In the shards."""
-        return sum(self.manifest.splits.values())
+        return sum(self.splits.values())
 
     @property
     def terms(self) -> Terms:
@@ -156,7 +161,7 @@ class Overview:
         """Object ids that stand in more than one split (under several classes)."""
         ids = [
             {str(name).partition("/")[2] for name in self.index_objects(split)}
-            for split in self.manifest.splits
+            for split in self.splits
         ]
         return sum(1 for _, n in Counter(i for part in ids for i in part).items() if n > 1)
 
