@@ -24,6 +24,7 @@ BELOW = {
     "files": {"errors", "files"},
     "manifests": {"errors", "names", "words", "files", "manifests"},
     "data": {"errors", "names", "words", "files", "manifests", "data"},
+    "sharing": {"errors", "names", "words", "files", "manifests", "data", "sharing"},
     "render": {"errors", "names", "words", "files", "manifests", "data", "render"},
     "baselines": {"errors", "names", "words", "manifests", "baselines"},
     "benchmark": {

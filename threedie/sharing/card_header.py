@@ -19,9 +19,7 @@ _TAGS = ("3d", "synthetic", "blender", "equivariance", "self-supervised-learning
 def shards_header(overview: Overview) -> str:
     """The head of the card beside the shards: one configuration, a column per tar member."""
     splits = overview.splits
-    globs = [
-        {"split": SPLIT_NAMES.get(split, split), "path": f"{split}-*.tar"} for split in splits
-    ]
+    globs = [{"split": SPLIT_NAMES.get(split, split), "path": f"{split}-*.tar"} for split in splits]
     info = {
         "config_name": "default",
         "features": columns(overview),

@@ -162,6 +162,6 @@ def _responsible(overview: Overview) -> dict[str, Any]:
         "rai:dataSocialImpact": f"No people are shown. {terms.text}",
         "rai:personalSensitiveInformation": ["None."],
         "rai:dataReleaseMaintenancePlan": (
-            f"Versions differ in the recipe hash ({manifest.recipe_hash}); a version is not changed."
+            f"A version is not changed; another has another recipe hash ({manifest.recipe_hash})."
         ),
     }
