@@ -13,6 +13,7 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~$@]|(?<=:)/|(?<=www)\.)")
 # What YAML readers refuse or take for a line break inside quotes, though JSON allows it.
 _UNPRINTABLE = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]")
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+_READ_OTHERWISE = ("yes", "off", "null", "true", "false")
 _LONGEST = 4_000
 
 
@@ -53,7 +54,8 @@ def _beside(value: Any, indent: int) -> str:
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[a-z_][a-z0-9_-]*", key) else _scalar(key)
+    bare = re.fullmatch(r"[a-z][a-z0-9_-]{2,}", key) and key not in _READ_OTHERWISE
+    return key if bare else _scalar(key)
 
 
 def _scalar(value: Any) -> str:
