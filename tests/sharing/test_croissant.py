@@ -7,8 +7,10 @@ size; on the hub, files are told by URL.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +22,24 @@ from tests.sharing.hub import as_converted, publish
 from threedie import open_dataset
 from threedie.sharing.accompany import accompanying_files
 
-# mlcroissant's JSON-LD library uses its own old name of a class.
-pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
+pytestmark = [
+    # mlcroissant's JSON-LD library uses its own old name of a class, and pictures are closed late.
+    pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A published set; mlcroissant unpacks into a cache of the test's own."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A published set; mlcroissant, whose cache goes by names of files, gets one of the test's."""
     from etils import epath
-    from mlcroissant._src.core import constants
+    from mlcroissant._src.operation_graph.operations import extract
 
-    for name in ("DOWNLOAD_PATH", "EXTRACT_PATH", "CROISSANT_CACHE"):
-        monkeypatch.setattr(constants, name, epath.Path(tmp_path / "croissant"))
+    monkeypatch.setattr(extract, "EXTRACT_PATH", epath.Path(tmp_path / "croissant"))
     build(tmp_path / "set", Plan(image_format="jpg"))
-    return publish(tmp_path / "set")
+    yield publish(tmp_path / "set")
+    gc.collect()  # here, and not in the next test
 
 
 def described(folder: Path) -> Any:
