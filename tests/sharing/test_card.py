@@ -73,7 +73,9 @@ def test_the_hub_library_loads_it_by_its_card(folder: Path, hub_cache: Path) -> 
 
 def test_it_streams_the_same_rows(folder: Path, hub_cache: Path) -> None:
     streamed = load(publish(folder), hub_cache, streaming=True, split="validation")
-    assert [row["__key__"] for row in streamed] == [s.key for s in open_dataset(folder, split="val")]
+    assert [row["__key__"] for row in streamed] == [
+        s.key for s in open_dataset(folder, split="val")
+    ]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it closes late
@@ -165,9 +167,7 @@ def test_a_converted_archive_keeps_its_licence_and_tells_its_origin(folder: Path
         ({"split": "official"}, "19 of its cars have no mesh"),
     ],
 )
-def test_a_caveat_is_there_where_it_holds(
-    folder: Path, changes: dict[str, Any], says: str
-) -> None:
+def test_a_caveat_is_there_where_it_holds(folder: Path, changes: dict[str, Any], says: str) -> None:
     assert says not in accompanying_files(folder)["README.md"].decode()
     with_making(folder, changes)
     assert says in accompanying_files(folder)["README.md"].decode()

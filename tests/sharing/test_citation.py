@@ -46,7 +46,9 @@ def test_it_has_what_the_schema_requires(folder: Path) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", cff["date-released"])
     assert isinstance(cff["version"], str)
     assert cff["url"] == "https://huggingface.co/datasets/somebody/set"
-    assert all(i["type"] in ("doi", "url", "swh", "other") and i["value"] for i in cff["identifiers"])
+    assert all(
+        i["type"] in ("doi", "url", "swh", "other") and i["value"] for i in cff["identifiers"]
+    )
 
 
 def test_the_paper_is_what_is_cited(folder: Path) -> None:

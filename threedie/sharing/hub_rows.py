@@ -47,8 +47,9 @@ class Rows:
         """Take the next member of a shard."""
         base = name.rpartition("/")[2]
         match = _NAME.fullmatch(name)
-        if base.startswith((".", "__")) or match is None:
-            why = "no dot" if match is None else "a hidden name"
+        hidden = base.startswith((".", "__"))
+        if hidden or match is None:
+            why = "a hidden name" if hidden else "no dot"
             self.findings.add(f"a member with {why}: the hub skips it without a word", name)
             return
         if match["key"] != self._key:
