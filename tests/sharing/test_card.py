@@ -21,7 +21,9 @@ from tests.data import builders
 from tests.data.builders import Plan, build
 from tests.sharing.hub import as_converted, load, publish, with_making
 from threedie import open_dataset
+from threedie.data import shard
 from threedie.errors import ManifestError
+from threedie.manifests.dataset import DatasetManifest
 from threedie.sharing.accompany import accompanying_files, table_files
 
 OBJECTS = [f"o{i}" for i in range(5)]
@@ -31,7 +33,7 @@ PLAN = Plan(objects=OBJECTS, image_format="jpg")
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Twelve train and three val objects; only the last has a note, as with real renders."""
-    pack = builders.pack_sample
+    pack = shard.pack_sample
 
     def with_notes(key: str, images: Any, form: str, latents: Any, record: Any) -> bytes:
         notes = ["missing texture"] if key == "zebra_o4" else []
@@ -202,7 +204,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_hostile_names_are_text_everywhere(folder: Path, name: str) -> None:
-    manifest = builders.DatasetManifest.read(folder)
+    manifest = DatasetManifest.read(folder)
     classes = (*manifest.classes[:-1], manifest.classes[-1].model_copy(update={"name": name}))
     manifest.model_copy(update={"classes": classes}).write(folder)
     written = accompanying_files(folder)["README.md"].decode()
@@ -233,7 +235,7 @@ def test_the_same_set_gives_the_same_files(folder: Path) -> None:
 
 
 def test_a_set_without_objects_or_with_a_mad_label_is_refused(folder: Path) -> None:
-    manifest = builders.DatasetManifest.read(folder)
+    manifest = DatasetManifest.read(folder)
     mad = manifest.classes[-1].model_copy(update={"label": 10**12})
     manifest.model_copy(update={"classes": (*manifest.classes[:-1], mad)}).write(folder)
     with pytest.raises(ManifestError, match="label 1000000000000 was found"):

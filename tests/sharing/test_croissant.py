@@ -33,10 +33,9 @@ pytestmark = [
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A published set; mlcroissant, whose cache goes by names of files, gets one of the test's."""
-    from etils import epath
     from mlcroissant._src.operation_graph.operations import extract
 
-    monkeypatch.setattr(extract, "EXTRACT_PATH", epath.Path(tmp_path / "croissant"))
+    monkeypatch.setattr(extract, "EXTRACT_PATH", type(extract.EXTRACT_PATH)(tmp_path / "croissant"))
     build(tmp_path / "set", Plan(image_format="jpg"))
     yield publish(tmp_path / "set")
     gc.collect()  # here, and not in the next test

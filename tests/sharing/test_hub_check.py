@@ -17,7 +17,7 @@ import pytest
 
 from tests.data.builders import Plan, build
 from tests.sharing.hub import load, publish, write_tar
-from tests.sharing.test_hub_rows import RECORD, WHOLE, sample, samples
+from tests.sharing.test_hub_rows import PICTURE, RECORD, WHOLE, sample, samples
 from threedie import files
 from threedie.errors import ConfigError
 from threedie.sharing.hub_check import check_shards, sorted_shards
@@ -99,7 +99,8 @@ def test_damage_is_told_and_the_other_shards_are_looked_at(tmp_path: Path, cut: 
 def test_a_flipped_header_is_damage(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "t" / "train-0.tar", WHOLE)
     content = bytearray(path.read_bytes())
-    content[1024 + 5] ^= 1
+    second = 512 + len(PICTURE) + -len(PICTURE) % 512
+    content[second + 5] ^= 1
     files.put(path, bytes(content))
     assert "damaged" in lines(path.parent)
 
