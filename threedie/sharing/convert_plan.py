@@ -26,7 +26,7 @@ from threedie.data.dealing import (
 from threedie.data.published import TRAIN_LIST, VAL_LIST
 from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.dataset import ChannelEvidence, ClassEntry, Converted, Failure, Origin
-from threedie.manifests.recipes import find_recipe
+from threedie.manifests.recipes import Recipe, find_recipe, latents_in_range
 from threedie.manifests.splits import SplitRule, canonical_class, read_object_list, split_rule
 from threedie.sharing.channel_order import choose_order, weigh
 from threedie.sharing.examine import Examiner, FirstView
@@ -120,6 +120,7 @@ def make_plan(spool: Spool, options: ConvertOptions) -> ConvertPlan:
             f"{sealed.name}: none of {plural(len(refs), 'object')} is whole; the first, {name}: "
             f"{why}. {' '.join(sealed.set_aside)}"
         )
+    latents_sha256, strange = _latents(spool, examiner, good, recipe)
     evidence, looked_at = _evidence(spool, examiner, good)
     order, notes = _order(options.channel_order, evidence, looked_at, sealed.name)
     making = Converted(
@@ -132,7 +133,7 @@ def make_plan(spool: Spool, options: ConvertOptions) -> ConvertPlan:
         split=dealt.name,
         objects_per_shard=options.objects_per_shard,
         objects_sha256=list_hash(shards),
-        latents_sha256=_latents_hash(spool, examiner, good),
+        latents_sha256=latents_sha256,
         threedie=__version__,
         origin=Origin(
             kind=sealed.kind,
@@ -153,7 +154,7 @@ def make_plan(spool: Spool, options: ConvertOptions) -> ConvertPlan:
             Failure(object=name, stage=stage, error=f"{why}.", attempts=1)
             for name, (stage, why) in faults.items()
         ),
-        notes=(*sealed.set_aside, *_extra(examiner), *dealt.notes, *notes),
+        notes=(*sealed.set_aside, *_extra(examiner), *dealt.notes, *strange, *notes),
     )
 
 
@@ -204,7 +205,7 @@ class _Dealt:
 def _examine(
     examiner: Examiner, dealt: _Dealt, shards: tuple[PlannedShard, ...], numbers: dict[str, int]
 ) -> tuple[dict[str, tuple[str, str]], dict[int, FirstView]]:
-    """(stage, why) of objects that are not whole, in the plan's order; first views of the others."""
+    """(stage, why) of what is not whole, in the plan's order; first views of the others."""
     found: dict[int, tuple[str, str]] = {}
     for name, number in numbers.items():
         if name in dealt.in_no_list:
@@ -250,12 +251,22 @@ def _order(
     return asked, (f"channel order {asked}, as asked for; found: {numbers}.",)
 
 
-def _latents_hash(spool: Spool, examiner: Examiner, good: list[int]) -> str:
-    digest = hashlib.sha256()
+def _latents(
+    spool: Spool, examiner: Examiner, good: list[int], recipe: Recipe
+) -> tuple[str, tuple[str, ...]]:
+    """The hash of all latents in the order of the shards, and whether they can be the recipe's."""
+    digest, outside = hashlib.sha256(), 0
     for number in good:
         latents = spool.latents_of(examiner.rows(number)[1])
         digest.update(np.ascontiguousarray(latents, "<f8").tobytes())
-    return digest.hexdigest()
+        outside += int((~latents_in_range(recipe, latents)).sum())
+    if not outside:
+        return digest.hexdigest(), ()
+    views = plural(len(good) * examiner.views, "view")
+    note = (
+        f"the latents of {outside:,} of {views} are outside the ranges of recipe '{recipe.name}'."
+    )
+    return digest.hexdigest(), (note,)
 
 
 def _extra(examiner: Examiner) -> tuple[str, ...]:

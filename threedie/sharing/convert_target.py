@@ -75,10 +75,6 @@ def _strangers(out: Path) -> list[str]:
     return [p.name for p in out.iterdir() if p.name not in _OURS] if out.exists() else []
 
 
-def _strangers(out: Path) -> list[str]:
-    return [p.name for p in out.iterdir() if p.name not in _OURS] if out.exists() else []
-
-
 def _asked(options: ConvertOptions) -> dict[str, Any]:
     """The decisions that stand in the options themselves."""
     asked = {

@@ -1,4 +1,4 @@
-"""Shards into the published layout: the pictures' files as they are, a latent file a view, the lists.
+"""Shards into the published layout: pictures as they are, a latent file a view, the split lists.
 
 Into a folder an object at a time, each appearing as a whole (five million flushes would take hours,
 so everything is flushed once at the end, and a run that goes on compares what is there byte for
@@ -8,7 +8,6 @@ byte); the lists come last. Into one .tar in a fixed order, so that equal sets a
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -149,7 +148,7 @@ def _claim(dataset: Dataset, target: Path) -> None:
                 f"{target} holds the export of another data set (its dataset.json has the sha256 "
                 f"{str(there)[:12]}…, this one's {digest[:12]}…). Give another --out."
             )
-    elif target.exists() and (strangers := sorted(os.listdir(target))):
+    elif target.exists() and (strangers := sorted(p.name for p in target.iterdir())):
         raise ConfigError(
             f"{target} is not empty and holds no export of threedie (found {strangers[0]}). Give "
             "--out a new or empty folder, or a .tar."
@@ -222,8 +221,8 @@ def export_path(folder: Path, target: Path, *, layout: str, console: Console) ->
         progress.close()
     order = open_dataset(folder).manifest.making.channel_order
     there = plural(outcome.objects, "object")
-    said = (
-        f"{outcome.written:,} of {there} written" if outcome.written else f"all {there} are there"
-    )
+    said = f"all {there} are there"
+    if outcome.written:
+        said = f"{outcome.written:,} of {there} written"
     line = f"{target}: {said}. Its pictures are {order}; the published ones are bgr."
     console.print(escape(line), highlight=False, soft_wrap=True)

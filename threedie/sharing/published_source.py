@@ -121,7 +121,7 @@ class FolderSource:
                 if content is not None:
                     taker.take(os.fsencode(name), content)
                     done += len(content)
-            else:
+            elif not _is_beside(name):
                 aside.add(_NOT_OURS, name)
             if number % 256 == 0:
                 progress.read(done, writer.objects)
@@ -191,7 +191,7 @@ class _Taker:
         if match is None:
             if list_name := _list_name(name):
                 self._writer.add_list(list_name, content)
-            else:
+            elif not _is_beside(name):
                 self._aside.add(_kind_of(name), name)
         elif match["root"] in ("..", ".") or not self._is_good(match):
             self._aside.add(_kind_of(name, default="unsafe name of an object"), name)
@@ -212,6 +212,11 @@ class _Taker:
 def _list_name(name: str) -> str | None:
     parts = name.removeprefix("./").split("/")
     return parts[-1] if parts[-1] in _LISTS and len(parts) <= 2 and ".." not in parts else None
+
+
+def _is_beside(name: str) -> bool:
+    """Whether a file says nothing new: labels are ranks of names, the marker is an export's own."""
+    return name.rpartition("/")[2] in ("val_labels.npy", "train_labels.npy", ".export.json")
 
 
 def _kind_of(name: str, default: str = _NOT_OURS) -> str:
