@@ -1,8 +1,8 @@
 """The command line: a table of contents. Every verb parses, calls one function and prints.
 
 program                        common options, and how every error ends as one line
-# In the order of `3die --help`.
-from threedie.cli import render, convert, look, check, bench, about  # noqa: F401
+render, convert, look, check,  the verbs, by what they are about
+bench, about
 
 Exit status: 0 all done · 1 stopped or damaged · 2 wrong usage · 3 finished, some objects failed ·
 75 training stopped and saved.
