@@ -164,7 +164,7 @@ def test_a_converted_archive_keeps_its_licence_and_tells_its_origin(folder: Path
     [
         ({"channel_order": "bgr"}, "hold red and blue swapped"),
         ({"device": "optix"}, "Rendered on optix: another run differs"),
-        ({"missing_texture": "grey"}, "whose texture was missing are grey"),
+        ({"missing_texture": "grey", "source": "zips"}, "whose texture was missing are grey"),
         ({"latents_sha256": "cd" * 32}, "The latents were given"),
         ({"split": "official"}, "19 of its cars have no mesh"),
     ],

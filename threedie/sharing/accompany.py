@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterable
 from pathlib import Path
 
 from threedie.sharing.card import shards_card, tables_card
@@ -35,7 +37,7 @@ def accompanying_files(folder: Path, *, address: str | None = None) -> dict[str,
     return {
         **tables,
         "README.md": shards_card(overview).encode(),
-        "LICENSE.md": licence(overview),
+        "LICENSE.md": _licence(overview),
         "CITATION.cff": citation(overview).encode(),
         "croissant.json": croissant(overview, tables),
     }
@@ -60,11 +62,11 @@ def table_files(folder: Path, *, address: str | None = None) -> dict[str, bytes]
     return {
         **_tables(overview),
         "README.md": card.encode(),
-        "LICENSE.md": licence(overview),
+        "LICENSE.md": _licence(overview),
     }
 
 
-def licence(overview: Overview) -> bytes:
+def _licence(overview: Overview) -> bytes:
     """LICENSE.md: the terms of the pictures."""
     terms = overview.terms
     link = f"\n\nFull text: {terms.url}" if terms.url else ""
@@ -73,4 +75,11 @@ def licence(overview: Overview) -> bytes:
 
 def _tables(overview: Overview) -> dict[str, bytes]:
     place = (overview.folder, overview.manifest)
-    return {VIEWS: b"".join(views_table(*place)), OBJECTS: b"".join(objects_table(*place))}
+    return {VIEWS: _whole(views_table(*place)), OBJECTS: _whole(objects_table(*place))}
+
+
+def _whole(pieces: Iterable[bytes]) -> bytes:
+    """Joined as they come: `b"".join` would hold them twice."""
+    out = io.BytesIO()
+    out.writelines(pieces)
+    return out.getvalue()

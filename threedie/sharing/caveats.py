@@ -32,7 +32,7 @@ def _channels(manifest: DatasetManifest) -> Iterator[str]:
     if isinstance(manifest.making, Converted):
         evidence = manifest.making.origin.channel_evidence
         yield (
-            f"The channel order was found out from {plural(evidence.pictures, 'picture')}: the "
+            f"Evidence for this order, from {plural(evidence.pictures, 'picture')}: the "
             f"floor's hue is off its latent by {evidence.rgb_error:.3f} (median, of 0.5 at most) "
             f"if read as RGB, by {evidence.bgr_error:.3f} if read as BGR."
         )
@@ -77,7 +77,7 @@ def _pictures(manifest: DatasetManifest) -> Iterator[str]:
         return
     if making.device != "cpu":
         yield f"Rendered on {making.device}: another run differs in low bits; on a CPU it does not."
-    if making.missing_texture == "grey":
+    if making.missing_texture == "grey" and making.source != "builtin":
         yield "Materials whose texture was missing are grey; notes in each json name them."
     if making.latents_sha256 is not None:
         yield "The latents were given in a file and not drawn by the recipe's law."

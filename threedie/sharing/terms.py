@@ -65,7 +65,7 @@ PUBLISHED = Terms(
     spdx="CC-BY-NC-4.0",
     url="https://creativecommons.org/licenses/by-nc/4.0/",
     text=(
-        "The pictures and latents come from an archive in the layout of 3DIEBench (Garrido, Najman "
+        "The pictures and latents come from files in the layout of 3DIEBench (Garrido, Najman "
         "and LeCun, 2023) and are passed on unchanged. 3DIEBench is under CC BY-NC 4.0 "
         f"(https://creativecommons.org/licenses/by-nc/4.0/). {_SHAPENET}"
     ),
