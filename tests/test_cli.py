@@ -25,6 +25,7 @@ VERBS = {
         "--method --data --preset --seeds --set --out --name --device --cache --compile --protocol "
         "--eval"
     },
+    "check": {"targets --hub"},
     "compare": {"runs --format --out"},
     "doctor": set(),
     "eval": {

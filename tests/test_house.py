@@ -2,7 +2,8 @@
 
 Claims: importing threedie and showing help loads neither bpy nor torch; bpy stands in one module;
 torch in baselines and benchmark only; imports go one way,
-cli -> {render, benchmark -> baselines} -> data -> manifests -> errors; public names are importable.
+cli -> {render, sharing, benchmark -> baselines} -> data -> manifests -> errors; public names are
+importable.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ BELOW = {
     "manifests": {"errors", "names", "words", "files", "manifests"},
     "data": {"errors", "names", "words", "files", "manifests", "data"},
     "render": {"errors", "names", "words", "files", "manifests", "data", "render"},
+    "sharing": {"errors", "names", "words", "files", "manifests", "data", "sharing"},
     "baselines": {"errors", "names", "words", "manifests", "baselines"},
     "benchmark": {
         "errors",
