@@ -22,6 +22,7 @@ from unittest import mock
 import numpy as np
 from numpy.typing import NDArray
 
+from threedie.data.dealing import ObjectRef
 from threedie.errors import AssetError, RenderError, StorageError
 from threedie.manifests.dataset import Versions
 from threedie.manifests.latents import Latents
@@ -29,7 +30,7 @@ from threedie.manifests.recipes import Quality, Recipe
 from threedie.render import plan as planning
 from threedie.render import worker
 from threedie.render.meshes.gate import Fetched
-from threedie.render.meshes.mesh import Material, Mesh, ObjectRef, TriangleMesh
+from threedie.render.meshes.mesh import Material, Mesh, TriangleMesh
 from threedie.render.meshes.textures import MissingTexture
 from threedie.render.plan import Maker, Plan, RenderOptions
 

@@ -32,13 +32,14 @@ import pytest
 from tests.faults import fake_cli, oracle, processes
 from tests.faults.fake_stage import CHAIR, MEMORY_BYTES, RENDERER, fake_plan
 from threedie.data.dataset import open_dataset
+from threedie.data.dealing import PlannedObject
 from threedie.errors import RenderError, StorageError
 from threedie.manifests.dataset import Failure
 from threedie.render import engine, lanes
 from threedie.render.engine import Outcome, render_dataset
 from threedie.render.lanes import Lane
 from threedie.render.machine import Hardware
-from threedie.render.plan import Plan, PlannedObject
+from threedie.render.plan import Plan
 from threedie.render.progress import Progress
 from threedie.render.worker import Task
 

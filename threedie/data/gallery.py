@@ -24,7 +24,7 @@ from threedie import files
 from threedie.data.dataset import Dataset, Picture, Sample, open_dataset
 from threedie.data.ledger import read_ledger
 from threedie.errors import ConfigError
-from threedie.manifests.dataset import ClassEntry, DatasetManifest
+from threedie.manifests.dataset import AnyMaking, ClassEntry, Converted, DatasetManifest
 from threedie.manifests.latents import Array, Latents
 from threedie.manifests.recipes import DESCRIPTIONS, Recipe
 
@@ -142,7 +142,7 @@ def _render(dataset: Dataset, per_class: int, views: int, side: int, quality: in
             for failure in failures[:_MOST_FAILURES]
         ],
         failure_count=manifest.failures,
-        version=manifest.making.versions.threedie,
+        version=_version(manifest.making),
         size=manifest.making.size,
         all_views=manifest.making.views,
     )
@@ -156,8 +156,7 @@ def _facts(manifest: DatasetManifest) -> Iterator[tuple[str, str]]:
     """Name and value, for the head of the page."""
     making, splits = manifest.making, manifest.splits
     objects = sum(splits.values())
-    yield "Recipe", f"{making.recipe.name}, seed {making.seed}"
-    yield "Quality", f"{making.quality} ({making.quality_settings.samples} samples)"
+    yield from _provenance(making)
     yield (
         "Pictures",
         f"{objects * making.views:,} of {making.size} × {making.size}, {making.views} views",
@@ -166,14 +165,34 @@ def _facts(manifest: DatasetManifest) -> Iterator[tuple[str, str]]:
     yield "Classes", str(len(manifest.classes))
     yield "Failures", f"{manifest.failures:,}"
     yield "Split rule", making.split
-    yield "Meshes", making.source
     yield "Latents", "drawn" if making.latents_sha256 is None else "given"
     yield "Files", f"{making.image_format}, {making.channel_order} on disk"
     yield "Pixel mean (RGB)", _numbers(manifest.pixel_mean, 4)
     yield "Pixel deviation (RGB)", _numbers(manifest.pixel_std, 4)
+    yield "Recipe hash", f"{manifest.recipe_hash[:12]}…"
+
+
+def _provenance(making: AnyMaking) -> Iterator[tuple[str, str]]:
+    """Where the pictures come from: this renderer, or somebody's files."""
+    if isinstance(making, Converted):
+        origin, seen = making.origin, making.origin.channel_evidence
+        yield "Recipe", making.recipe.name
+        yield "Converted from", f"{origin.kind} {printable(origin.name)}"
+        yield (
+            "Floor hue against the latent",
+            f"{seen.rgb_error:.3f} as rgb, {seen.bgr_error:.3f} as bgr ({seen.pictures} pictures)",
+        )
+        yield "Versions", f"threedie {making.threedie}"
+        return
+    yield "Recipe", f"{making.recipe.name}, seed {making.seed}"
+    yield "Quality", f"{making.quality} ({making.quality_settings.samples} samples)"
+    yield "Meshes", making.source
     yield "Versions", f"threedie {making.versions.threedie}, bpy {making.versions.bpy}"
     yield "Rendered on", making.device
-    yield "Recipe hash", f"{manifest.recipe_hash[:12]}…"
+
+
+def _version(making: AnyMaking) -> str:
+    return making.threedie if isinstance(making, Converted) else making.versions.threedie
 
 
 def _numbers(values: Sequence[float], digits: int) -> str:

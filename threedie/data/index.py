@@ -84,8 +84,17 @@ def build_index(
     latent_size: int,
     pixels_per_view: int,
     sums: PixelSums,
+    summed_views: int | None = None,
 ) -> SplitIndex:
     """Index the finished shards of one split by scanning them.
+
+    Args:
+        shards: of the split, in the manifest's order.
+        views: of every sample.
+        latent_size: 7 or 10.
+        pixels_per_view: of a picture.
+        sums: of the samples' records; added to.
+        summed_views: pictures of a sample that its record's sums are of; None: all.
 
     Raises:
         ManifestError: a shard is damaged, or a sample has another number of views.
@@ -96,7 +105,7 @@ def build_index(
         for sample, content in _with_content(path)
     ]
     for row in rows:
-        sums.add(row["record"], views * pixels_per_view)
+        sums.add(row["record"], (summed_views or views) * pixels_per_view)
     stacked = np.stack([r["latents"] for r in rows]) if rows else np.zeros((0, views, latent_size))
     return SplitIndex(
         objects_N=np.array([r["object"] for r in rows], dtype=np.str_),

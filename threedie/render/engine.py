@@ -17,19 +17,19 @@ from pathlib import Path
 
 from threedie import files
 from threedie.data import ledger
-from threedie.data.index import PixelSums, build_index, write_index
+from threedie.data.dealing import PlannedObject, PlannedShard
+from threedie.data.finish import finish_dataset
 from threedie.errors import RenderError, StorageError
 from threedie.manifests.dataset import (
     DatasetManifest,
     Failure,
     ShardEntry,
 )
-from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
 from threedie.render.interrupts import held_back
 from threedie.render.lanes import Ended, Lane, harmless_environment, sweep_scratch
 from threedie.render.machine import Hardware, timeout_for
 from threedie.render.parts import PartMissing, read_part, shard_pieces
-from threedie.render.plan import Plan, PlannedObject, PlannedShard
+from threedie.render.plan import Plan
 from threedie.render.progress import Progress
 from threedie.render.worker import BLENDER, Failed, Task, WorkerConfig
 from threedie.render.workspace import ShardRecord, Workspace
@@ -295,33 +295,12 @@ class _Run:
 
     def finish(self) -> DatasetManifest:
         """Index, ledger, and last the manifest."""
-        making, folder = self._plan.making, self._workspace.folder
-        entries = [self._records[shard.name].shard for shard in self._plan.shards]
-        manifest_files, sums = {}, PixelSums()
-        for split in dict.fromkeys(entry.split for entry in entries):
-            shards = [folder / entry.name for entry in entries if entry.split == split]
-            index = build_index(
-                shards,
-                views=making.views,
-                latent_size=making.recipe.latent_size,
-                pixels_per_view=making.size**2,
-                sums=sums,
-            )
-            manifest_files.update(write_index(folder, split, index))
-        manifest_files[ledger.FILE_NAME] = ledger.write_ledger(folder, self.failures())
-        mean, std = sums.mean_std()
-        manifest = DatasetManifest(
-            schema_version=1,
-            making=making,
-            recipe_hash=making.recipe_hash,
-            latent_columns=(COLUMNS + TRANSLATION_COLUMNS)[: making.recipe.latent_size],
+        manifest = finish_dataset(
+            self._workspace.folder,
+            making=self._plan.making,
             classes=self._plan.classes,
-            shards=tuple(entries),
-            files=manifest_files,
-            failures=len(self.failures()),
-            pixel_mean=mean,
-            pixel_std=std,
+            shards=[self._records[shard.name].shard for shard in self._plan.shards],
+            failures=self.failures(),
         )
-        manifest.write(folder)
         self._workspace.finish()
         return manifest

@@ -8,11 +8,12 @@ import time
 from concurrent.futures import wait
 from pathlib import Path
 
+from threedie.data.dealing import PlannedObject
 from threedie.errors import RenderError
 from threedie.manifests.dataset import FILE_NAME
 from threedie.render.lanes import Lane, harmless_environment, make_scratch
 from threedie.render.machine import Hardware, timeout_for
-from threedie.render.plan import Plan, PlannedObject
+from threedie.render.plan import Plan
 from threedie.render.worker import Task, WorkerConfig
 
 _TIMED_VIEWS = 5

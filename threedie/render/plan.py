@@ -6,28 +6,33 @@ and order of work are not in it. Two runs with equal plans make equal shards.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from threedie.data.shard import sample_key
+from threedie.data.dealing import (
+    ObjectRef,
+    PlannedObject,
+    PlannedShard,
+    class_entries,
+    deal,
+    list_hash,
+    refuse_twins,
+)
 from threedie.errors import ConfigError
-from threedie.manifests.classes import choose_classes, class_name, find_class
-from threedie.manifests.dataset import ClassEntry, Making, Versions, canonical_json
+from threedie.manifests.classes import choose_classes, find_class
+from threedie.manifests.dataset import ClassEntry, Making, Versions
 from threedie.manifests.latents import Array
 from threedie.manifests.recipes import find_quality, find_recipe
 from threedie.manifests.splits import canonical_class, read_object_list, split_rule
 from threedie.render.given_latents import GivenLatents
-from threedie.render.meshes.mesh import ObjectRef
 from threedie.render.meshes.sources import MeshSource, open_source
 from threedie.render.sampler import sample_object
 
 ImageFormat = Literal["jpg", "png"]
 ChannelOrder = Literal["rgb", "bgr"]
 MissingTexture = Literal["fail", "grey"]
-_FIRST_OTHER_LABEL = 55
 _NUMBERED_SHAPES = 10_000  # of a built-in class, when a latents file chooses among them
 
 
@@ -78,26 +83,6 @@ class RenderOptions:
     def _at_least(name: str, value: int | None, least: int) -> None:
         if value is not None and value < least:
             raise ConfigError(f"{name} is {value}; it must be at least {least}.")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedObject:
-    """One object of the plan."""
-
-    ref: ObjectRef
-    key: str
-    """Of its sample in the shard."""
-    label: int
-    split: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlannedShard:
-    """One shard of the plan: its file name and its objects in order."""
-
-    name: str
-    split: str
-    objects: tuple[PlannedObject, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,7 +150,11 @@ def make_plan(options: RenderOptions, *, maker: Callable[[], Maker]) -> Plan:
     given = GivenLatents(options.latents, recipe.latent_size) if options.latents else None
     views = given.views(options.views) if given else options.views or recipe.views
     chosen = choose_classes(options.classes, source.list_classes())
-    _refuse_twins(chosen)
+    refuse_twins(
+        chosen,
+        source="the mesh source",
+        remedy="Rename or merge one, or choose one with --classes.",
+    )
     refs = _list_refs(source, chosen, options, given)
     if not refs:
         raise ConfigError("nothing to render: no object fits --classes, --objects and --latents.")
@@ -184,11 +173,11 @@ def make_plan(options: RenderOptions, *, maker: Callable[[], Maker]) -> Plan:
         objects_per_shard=options.objects_per_shard,
         missing_texture=options.missing_texture,
         source=source.kind,
-        objects_sha256=_list_hash(shards),
+        objects_sha256=list_hash(shards),
         latents_sha256=given.sha256 if given else None,
         versions=made_by.versions,
     )
-    classes = _class_entries(refs)
+    classes = class_entries(refs)
     return Plan(
         making=making,
         classes=classes,
@@ -257,73 +246,13 @@ def _left_out_or_there(source: MeshSource, options: RenderOptions) -> Callable[[
     return lambda c: canonical_class(c) in there or (chosen and find_class(c) is not None)
 
 
-def _refuse_twins(classes: list[str]) -> None:
-    first: dict[str, str] = {}
-    for class_id in classes:
-        twin = first.setdefault(canonical_class(class_id), class_id)
-        if twin != class_id:
-            raise ConfigError(
-                f"the mesh source has '{twin}' and '{class_id}', which are the same class "
-                f"({class_name(class_id)}); expected one folder or archive of it. Rename or merge "
-                "one, or choose one with --classes."
-            )
-
-
 def _deal(refs: list[ObjectRef], options: RenderOptions) -> tuple[PlannedShard, ...]:
-    """Objects into splits and shards, in the order of a hash, so that every shard mixes classes."""
-    rule, labels = split_rule(options.split, val_list=options.val_list), _labels(refs)
-    groups: dict[str, list[PlannedObject]] = {"train": [], "val": []}
-    for ref in sorted(refs, key=_shuffled):
-        split = rule(ref.class_id, ref.object_id)
-        key = sample_key(ref.class_id, ref.object_id)
-        groups[split].append(
-            PlannedObject(ref=ref, key=key, label=labels[ref.class_id], split=split)
-        )
-    if options.split == "official" and not groups["val"]:
+    rule = split_rule(options.split, val_list=options.val_list)
+    shards = deal(refs, rule, objects_per_shard=options.objects_per_shard)
+    if options.split == "official" and not any(shard.split == "val" for shard in shards):
         raise ConfigError(
             f"none of {len(refs)} planned objects is in the val list {options.val_list}; the first "
-            f"planned one is '{refs[0].name}'. Give the list of these meshes, or --split hash."
+            f"planned one is '{refs[0].name}'. Give the list of these "
+            "meshes, or --split hash."
         )
-    step = options.objects_per_shard
-    return tuple(
-        PlannedShard(
-            name=f"{split}-{number:06d}.tar",
-            split=split,
-            objects=tuple(group[start : start + step]),
-        )
-        for split, group in groups.items()
-        for number, start in enumerate(range(0, len(group), step))
-    )
-
-
-def _shuffled(ref: ObjectRef) -> bytes:
-    return hashlib.sha256(ref.name.encode("utf-8", "surrogatepass")).digest()
-
-
-def _labels(refs: list[ObjectRef]) -> dict[str, int]:
-    """0–54 for the 55 classes, 55 and up for others in the order of their names."""
-    ids = sorted({ref.class_id for ref in refs})
-    others = (class_id for class_id in ids if find_class(class_id) is None)
-    labels = {class_id: _FIRST_OTHER_LABEL + rank for rank, class_id in enumerate(others)}
-    for class_id in ids:
-        if known := find_class(class_id):
-            labels[class_id] = known.label
-    return labels
-
-
-def _class_entries(refs: list[ObjectRef]) -> tuple[ClassEntry, ...]:
-    labels = _labels(refs)
-    counts: dict[str, int] = dict.fromkeys(sorted(labels, key=lambda c: (labels[c], c)), 0)
-    for ref in refs:
-        counts[ref.class_id] += 1
-    return tuple(
-        ClassEntry(class_id=c, name=class_name(c), label=labels[c], objects=n)
-        for c, n in counts.items()
-    )
-
-
-def _list_hash(shards: tuple[PlannedShard, ...]) -> str:
-    digest = hashlib.sha256()
-    for shard in shards:
-        digest.update(canonical_json([shard.name, [[o.ref.name, o.label] for o in shard.objects]]))
-    return digest.hexdigest()
+    return shards

@@ -18,9 +18,10 @@ from rich.progress import (
     Progress as Bar,
 )
 
+from threedie.data.dealing import PlannedObject
 from threedie.manifests.dataset import Failure, ShardEntry
-from threedie.render.plan import Plan, PlannedObject
-from threedie.words import plural
+from threedie.render.plan import Plan
+from threedie.words import clock, plural
 
 _LINE_EVERY_S = 10.0
 
@@ -129,14 +130,8 @@ class ConsoleProgress(Progress):
         left = (self._total - done) * elapsed / max(self._rendered, 1)
         self._say(
             f"{done:,}/{self._total:,} objects ({100 * done / max(self._total, 1):.0f} %), "
-            f"{rate:.1f} views/s, {self._failures} failed, ETA {_clock(left)}"
+            f"{rate:.1f} views/s, {self._failures} failed, ETA {clock(left)}"
         )
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

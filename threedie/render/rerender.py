@@ -20,15 +20,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from threedie.data.dataset import Dataset, Sample, decode_picture, open_dataset
+from threedie.data.dealing import ObjectRef, PlannedObject
 from threedie.data.shard import end_of_shard
 from threedie.errors import ConfigError, RenderError
 from threedie.manifests.dataset import Making
 from threedie.render.lanes import Lane, harmless_environment, make_scratch
 from threedie.render.machine import choose_hardware, probe_blender, timeout_for
-from threedie.render.meshes.mesh import ObjectRef
 from threedie.render.meshes.sources import MeshSource, open_source
 from threedie.render.parts import read_part
-from threedie.render.plan import PlannedObject
 from threedie.render.worker import Task, WorkerConfig
 from threedie.words import plural
 
@@ -61,10 +60,10 @@ def rerender(
         device: cpu, or a type of GPU.
 
     Raises:
+        ConfigError: the data set was converted, not rendered.
         RenderError: an object can't be rendered (any more).
     """
-    rng = np.random.default_rng(seed)
-    making = dataset.manifest.making
+    rng, making = np.random.default_rng(seed), _rendered(dataset)
     total = len(dataset) * making.views
     picks = sorted(rng.choice(total, size=min(views, total), replace=False).tolist())
     chosen: dict[int, list[int]] = defaultdict(list)
@@ -83,6 +82,16 @@ def rerender(
         lane.close()
         shutil.rmtree(aside, ignore_errors=True)
     return compared
+
+
+def _rendered(dataset: Dataset) -> Making:
+    making = dataset.manifest.making
+    if isinstance(making, Making):
+        return making
+    raise ConfigError(
+        f"{dataset.folder} was converted from {making.origin.name}, not rendered here: there is "
+        "nothing to render again. Leave --rerender out."
+    )
 
 
 def _lane(making: Making, source: MeshSource, aside: Path) -> Lane:
@@ -146,10 +155,10 @@ def print_comparison(
     """Render views of a data set again, print how they compare; True if all are good.
 
     Raises:
-        ConfigError: the meshes that it was made of are not given.
+        ConfigError: the meshes that it was made of are not given, or it was converted.
     """
     dataset = open_dataset(folder)
-    made = dataset.manifest.making
+    made = _rendered(dataset)
     source = open_source(meshes)
     if source.kind != made.source:
         raise ConfigError(

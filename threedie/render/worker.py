@@ -25,15 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from threedie.data.dealing import ObjectRef, PlannedObject
 from threedie.data.shard import pack_sample
 from threedie.errors import RenderError, StorageError, ThreedieError
 from threedie.manifests.classes import class_name
 from threedie.manifests.dataset import Making
 from threedie.manifests.latents import Array, Latents
-from threedie.render.meshes.mesh import Mesh, ObjectRef
+from threedie.render.meshes.mesh import Mesh
 from threedie.render.meshes.sources import Fetched, MeshSource
 from threedie.render.parts import seal
-from threedie.render.plan import PlannedObject
 from threedie.render.workspace import put_working_file
 
 BLENDER = "threedie.render.scene:Stage"

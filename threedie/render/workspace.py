@@ -7,19 +7,16 @@ when dataset.json is written. A shard is done when its record's size, hash and c
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import os
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from threedie import files
+from threedie.data.dealing import PlannedShard
+from threedie.data.folders import differences, locked
 from threedie.data.ledger import read_ledger
 from threedie.data.shard import scan_shard
-from threedie.errors import Busy, ConfigError, ManifestError, StorageError
+from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import (
     FILE_NAME,
     DatasetManifest,
@@ -32,7 +29,6 @@ from threedie.manifests.dataset import (
     validated,
 )
 from threedie.render.parts import seal
-from threedie.render.plan import PlannedShard
 
 _RETRIES = 5
 
@@ -75,7 +71,7 @@ class Workspace:
         """
         check_same(self.folder, self.making)
         files.make_directory(self.parts)
-        with _locked(self.work / "lock"):
+        with locked(self.work / "lock"):
             check_same(self.folder, self.making)
             for folder in (self.folder, self.folder / "index", self.work, self.parts):
                 files.sweep(folder)
@@ -186,8 +182,8 @@ def check_same(folder: Path, making: Making) -> None:
                 "to render it anew."
             )
         return
-    if differences := _differences(there, making):
-        listed = "\n".join(f"  {d}" for d in differences)
+    if found := differences(there, making):
+        listed = "\n".join(f"  {line}" for line in found)
         raise ConfigError(
             f"{folder} holds a data set made otherwise:\n{listed}\n"
             "Repeat its options to go on with it, or give another --out."
@@ -204,48 +200,3 @@ def _making_of(folder: Path) -> Making | None:
         )
     plan = folder / ".render" / "plan.json"
     return validated(_PlanFile, read_json(plan), plan).making if plan.exists() else None
-
-
-def _differences(there: Making, asked: Making) -> list[str]:
-    old, new = _flat(there.model_dump(mode="json")), _flat(asked.model_dump(mode="json"))
-    return [
-        f"{name}: {old.get(name)} there, {new.get(name)} asked for"
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
-
-
-def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix: value}
-    return {
-        k: v
-        for name in value
-        for k, v in _flat(value[name], f"{prefix}.{name}".lstrip(".")).items()
-    }
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock file; only to say so: correctness comes from unique names and renames."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-    except OSError as err:
-        raise StorageError(f"cannot write into {path.parent}: {err.strerror}.") from err
-    try:
-        _take(descriptor, path)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _take(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as err:
-        if err.errno not in (errno.EAGAIN, errno.EACCES):
-            return  # a file system without locks
-        holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "unknown"
-        raise Busy(f"{path.parent.parent} is being written by another run ({holder}).") from err
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"host {socket.gethostname()}, process {os.getpid()}".encode(), 0)

@@ -25,9 +25,10 @@ import numpy as np
 import pytest
 
 from tests.render.meshes.hostile import OFF, SQUARE, glb, gltf, image, ply, stl
+from threedie.data.dealing import ObjectRef
 from threedie.errors import AssetError, ConfigError
 from threedie.manifests.classes import CLASSES
-from threedie.render.meshes.mesh import ObjectRef, ObjFile, TriangleMesh
+from threedie.render.meshes.mesh import ObjFile, TriangleMesh
 from threedie.render.meshes.sources import BuiltinSource, MeshSource, open_source
 
 OBJ = b"mtllib model_normalized.mtl\n" + SQUARE + b"vt 0 0\nusemtl a\nf 1/1 2/1 3/1\n"

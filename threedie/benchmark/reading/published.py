@@ -1,8 +1,8 @@
 """The published layout of 3DIEBench: `SYNSET/OBJECT/image_0.jpg … , latent_0.npy …`.
 
 The official files have R and B swapped (their generator hands RGB to cv2.imwrite), so they are read
-as bgr unless told otherwise. The official mean and standard deviation (facebookresearch/SIE, README
-and scripts) are those of the files as they are, so they are swapped too.
+as bgr unless told otherwise. The official mean and standard deviation are those of the files as
+they are, so they are swapped too.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from threedie.benchmark.reading.memory import Cache, with_cache
 from threedie.benchmark.reading.pictures import side_of
 from threedie.benchmark.reading.published_index import PublishedIndex, read_published
 from threedie.data.dataset import Verify
+from threedie.data.dealing import labels_of
+from threedie.data.published import FILE_MEAN, FILE_STD
 from threedie.errors import ConfigError, ManifestError
-from threedie.manifests.classes import CLASSES, find_class
+from threedie.manifests.classes import CLASSES
 from threedie.manifests.splits import (
     BROKEN_ARRAY,
     canonical_class,
@@ -29,8 +31,6 @@ from threedie.manifests.splits import (
 )
 
 ChannelOrder = Literal["bgr", "rgb"]
-FILE_MEAN, FILE_STD = (0.5016, 0.5037, 0.5060), (0.1030, 0.0999, 0.0969)
-"""Official, over the pictures as the files have them."""
 
 
 class PublishedSplit(EncodedSplit):
@@ -146,11 +146,9 @@ def _folders(path: Path) -> list[str]:
 
 def class_labels(objects: list[str]) -> tuple[dict[str, int], int]:
     """The label of every class folder, and one more than the largest."""
-    folders = sorted({o.partition("/")[0] for o in objects})
-    others = [c for c in folders if not find_class(c)]
-    known = {c: k.label for c in folders if (k := find_class(c))}
-    labels = known | {c: len(CLASSES) + i for i, c in enumerate(others)}
-    return labels, len(CLASSES) + len(others)
+    labels = labels_of(o.partition("/")[0] for o in objects)
+    others = sum(label >= len(CLASSES) for label in labels.values())
+    return labels, len(CLASSES) + others
 
 
 def choose_objects(folder: Path, split: str, lists: Path, labels: dict[str, int]) -> list[str]:

@@ -13,7 +13,6 @@ import functools
 import hashlib
 import io
 import os
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threedie import files
+from threedie.data.published import IMAGE, MAX_LATENT_BYTES, parse_latent
 from threedie.errors import ManifestError, StorageError
 from threedie.manifests.latents import Array
 from threedie.manifests.splits import BROKEN_ARRAY
 
-_IMAGE = re.compile(r"image_(?P<view>0|[1-9]\d{0,5})\.(?P<format>jpg|png)")
 _THREADS = 16  # on a network file system a scan is waiting, not work
-_MAX_LATENT_BYTES = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,7 +78,7 @@ def _scan(folder: Path, name: str) -> _Object:
     path = folder / name
     try:
         with os.scandir(path) as entries:
-            found = [(m, e) for e in entries if (m := _IMAGE.fullmatch(e.name))]
+            found = [(m, e) for e in entries if (m := IMAGE.fullmatch(e.name))]
         sizes = {int(m["view"]): entry.stat().st_size for m, entry in found}
         suffixes = {m["format"] for m, _ in found}
         missing = sorted(set(range(max(sizes, default=0) + 1)) - set(sizes))
@@ -98,28 +96,14 @@ def _scan(folder: Path, name: str) -> _Object:
 
 def _latent(path: Path) -> Array:
     with path.open("rb", buffering=0) as file:
-        content = file.read(_MAX_LATENT_BYTES)
-    for columns in (7, 10):
-        split = len(content) - 8 * columns
-        if split > 0 and _is_header(content[:split], columns):
-            row = np.frombuffer(content, "<f8", offset=split).astype(np.float64)
-            if np.isfinite(row).all():
-                return row
-    raise ManifestError(
-        f"{path}: {len(content)} bytes are not 7 or 10 finite float64 numbers in a .npy file. "
-        "Fetch this object anew."
-    )
-
-
-@functools.lru_cache(maxsize=64)
-def _is_header(header: bytes, columns: int) -> bool:
-    """Whether this is the head of a .npy of (columns,) float64 (all files have the same one)."""
-    try:
-        array = np.load(io.BytesIO(header + bytes(8 * columns)), allow_pickle=False)
-    except BROKEN_ARRAY:
-        return False
-    good = isinstance(array, np.ndarray) and array.dtype == np.dtype("<f8")
-    return good and array.shape == (columns,)
+        content = file.read(MAX_LATENT_BYTES)
+    row = parse_latent(content)
+    if row is None:
+        raise ManifestError(
+            f"{path}: {len(content)} bytes are not 7 or 10 finite float64 numbers in a .npy file. "
+            "Fetch this object anew."
+        )
+    return row.astype(np.float64)
 
 
 def _check_alike(path: Path, row: _Object, first_path: Path, first: _Object) -> None:

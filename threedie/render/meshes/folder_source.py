@@ -6,10 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from threedie.data.dealing import ObjectRef
 from threedie.errors import AssetError, ConfigError
 from threedie.render.meshes import layout
 from threedie.render.meshes.gate import Fetched, pass_gate
-from threedie.render.meshes.mesh import ObjectRef
 from threedie.render.meshes.object_files import FolderFiles, show
 from threedie.render.meshes.textures import MissingTexture
 

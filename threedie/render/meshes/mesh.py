@@ -51,19 +51,5 @@ class ObjFile:
     """What was changed on the way, for the sample's record (for example a missing texture)."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ObjectRef:
-    """One object of a source, before anything is read."""
-
-    class_id: str
-    """The folder's or archive's own name: a synset id, a class name, or any other name."""
-    object_id: str
-
-    @property
-    def name(self) -> str:
-        """`<class>/<object>`, the name in ledgers, latents files and messages."""
-        return f"{self.class_id}/{self.object_id}"
-
-
 Mesh = TriangleMesh | ObjFile
-__all__ = ["Material", "Mesh", "ObjFile", "ObjectRef", "TriangleMesh"]
+__all__ = ["Material", "Mesh", "ObjFile", "TriangleMesh"]

@@ -20,11 +20,12 @@ from typing import Protocol
 
 import numpy as np
 
+from threedie.data.dealing import ObjectRef
 from threedie.errors import AssetError, ConfigError
 from threedie.manifests.classes import find_class
 from threedie.render.meshes.folder_source import FolderSource, is_output
 from threedie.render.meshes.gate import Fetched
-from threedie.render.meshes.mesh import ObjectRef, TriangleMesh
+from threedie.render.meshes.mesh import TriangleMesh
 from threedie.render.meshes.textures import MissingTexture
 from threedie.render.meshes.zip_source import ZipSource
 

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from threedie.data.dealing import ObjectRef
 from threedie.errors import AssetError, ConfigError
 from threedie.render.meshes import layout
 from threedie.render.meshes.folder_source import check_name
 from threedie.render.meshes.gate import Fetched, pass_gate
-from threedie.render.meshes.mesh import ObjectRef
 from threedie.render.meshes.object_files import BLOCK_BYTES, MissingFile, show, too_large
 from threedie.render.meshes.textures import MissingTexture
 

@@ -1,0 +1,69 @@
+"""The end of making a data set: index, ledger, and last the manifest over finished shards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from threedie.data import ledger
+from threedie.data.index import PixelSums, build_index, write_index
+from threedie.manifests.dataset import (
+    AnyMaking,
+    ClassEntry,
+    DatasetManifest,
+    Failure,
+    FileEntry,
+    ShardEntry,
+)
+from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
+
+
+def finish_dataset(
+    folder: Path,
+    *,
+    making: AnyMaking,
+    classes: tuple[ClassEntry, ...],
+    shards: Sequence[ShardEntry],
+    failures: Sequence[Failure],
+) -> DatasetManifest:
+    """Write all that stands beside the shards; dataset.json comes last.
+
+    Args:
+        folder: holds the finished shards.
+        making: all that decided their bytes.
+        classes: with the counts of planned objects.
+        shards: in the order of the plan.
+        failures: the objects that are in no shard, in the order of the plan.
+
+    Raises:
+        ManifestError: a shard is damaged.
+        StorageError: a file can't be written.
+    """
+    beside: dict[str, FileEntry] = {}
+    sums = PixelSums()
+    for split in dict.fromkeys(entry.split for entry in shards):
+        index = build_index(
+            [folder / entry.name for entry in shards if entry.split == split],
+            views=making.views,
+            latent_size=making.recipe.latent_size,
+            pixels_per_view=making.size**2,
+            sums=sums,
+            summed_views=making.summed_views,
+        )
+        beside.update(write_index(folder, split, index))
+    beside[ledger.FILE_NAME] = ledger.write_ledger(folder, failures)
+    mean, std = sums.mean_std()
+    manifest = DatasetManifest(
+        schema_version=1,
+        making=making,
+        recipe_hash=making.recipe_hash,
+        latent_columns=(COLUMNS + TRANSLATION_COLUMNS)[: making.recipe.latent_size],
+        classes=classes,
+        shards=tuple(shards),
+        files=beside,
+        failures=len(failures),
+        pixel_mean=mean,
+        pixel_std=std,
+    )
+    manifest.write(folder)
+    return manifest

@@ -1,0 +1,1 @@
+"""Data sets that come and go: converted, exported, downloaded, published."""
