@@ -2,7 +2,8 @@
 
 Claims: importing threedie and showing help loads neither bpy nor torch; bpy stands in one module;
 torch in baselines and benchmark only; imports go one way,
-cli -> {render, benchmark -> baselines} -> data -> manifests -> errors; public names are importable.
+cli -> {render, sharing, benchmark -> baselines} -> data -> manifests -> errors; public names are
+importable.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ BELOW = {
     "files": {"errors", "files"},
     "manifests": {"errors", "names", "words", "files", "manifests"},
     "data": {"errors", "names", "words", "files", "manifests", "data"},
+    "sharing": {"errors", "names", "words", "files", "manifests", "data", "sharing"},
     "render": {"errors", "names", "words", "files", "manifests", "data", "render"},
     "baselines": {"errors", "names", "words", "manifests", "baselines"},
     "benchmark": {

@@ -14,6 +14,7 @@ from threedie.manifests.dataset import (
     Failure,
     FileEntry,
     ShardEntry,
+    Subset,
 )
 from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
 
@@ -25,6 +26,7 @@ def finish_dataset(
     classes: tuple[ClassEntry, ...],
     shards: Sequence[ShardEntry],
     failures: Sequence[Failure],
+    subset_of: Subset | None = None,
 ) -> DatasetManifest:
     """Write all that stands beside the shards; dataset.json comes last.
 
@@ -34,6 +36,7 @@ def finish_dataset(
         classes: with the counts of planned objects.
         shards: in the order of the plan.
         failures: the objects that are in no shard, in the order of the plan.
+        subset_of: the whole set and what of it this is, if it is a part.
 
     Raises:
         ManifestError: a shard is damaged.
@@ -64,6 +67,7 @@ def finish_dataset(
         failures=len(failures),
         pixel_mean=mean,
         pixel_std=std,
+        subset_of=subset_of,
     )
     manifest.write(folder)
     return manifest

@@ -134,6 +134,29 @@ def chunks(address: str, size: int | None, limit: int) -> Iterator[bytes]:
     return _in_order(open_reading(address, size=size), limit)
 
 
+def read_range(address: str, first: int, end: int, *, size: int, token: bool = True) -> bytes:
+    """Bytes `first` to `end` (exclusive) of a file of `size` bytes.
+
+    Raises:
+        ManifestError: the file has another size.
+        StorageError: it can't be read, or its server can't send parts.
+    """
+    reading, content = open_reading(address, first, end=end, size=size, token=token), bytearray()
+    for position, piece in reading:
+        if reading.whole not in (None, size):
+            raise ManifestError(
+                f"{shown(address)}: {reading.whole} bytes, {size} were expected: another file."
+            )
+        if position != first + len(content):
+            raise StorageError(
+                f"cannot read a part of {shown(address)}: the server sends whole files only."
+            )
+        content += piece
+    if len(content) != end - first:
+        raise StorageError(f"cannot read {shown(address)}: it ends at byte {first + len(content)}.")
+    return bytes(content)
+
+
 def _in_order(reading: Reading, limit: int) -> Iterator[bytes]:
     """Each byte once, whatever is sent again."""
     done = 0
