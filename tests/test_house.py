@@ -25,8 +25,8 @@ BELOW = {
     "files": {"errors", "files"},
     "manifests": {"errors", "names", "words", "files", "manifests"},
     "data": {"errors", "names", "words", "files", "manifests", "data"},
-    "sharing": {"errors", "names", "words", "files", "manifests", "data", "sharing"},
     "render": {"errors", "names", "words", "files", "manifests", "data", "render"},
+    "sharing": {"errors", "names", "words", "files", "manifests", "data", "sharing"},
     "baselines": {"errors", "names", "words", "manifests", "baselines"},
     "benchmark": {
         "errors",

@@ -1,10 +1,10 @@
-"""The one way in which this project writes a file: whole, durable, or not at all.
+"""The ways in which this project writes: whole, durable, or not at all.
 
 `put` writes under a temporary name in the target's own directory (host, process and a random part
 in it, so that two machines with equal process ids never meet), flushes, fsyncs, renames over the
 target and fsyncs the directory. After a kill or a power cut the target is the old file or the new
-one. `Growing` is a working file for what takes longer than one process may live. Nothing else in
-the project opens a file for writing (a test looks).
+one. `appended` and `Growing` are for working files that are no result, `put_folder` for millions of
+small files. Nothing else in the project opens a file for writing (a test looks).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def put(path: Path, content: bytes | Iterable[bytes]) -> Written:
     temp = path.with_name(f".{path.name}.{owner()}.tmp")
     pieces = (content,) if isinstance(content, bytes) else content
     try:
-        written = _write_synced(temp, pieces)
+        written = _write(temp, pieces)
         _rename(temp, path, written)
         sync_directory(path.parent)
     except BaseException as err:
@@ -78,7 +78,7 @@ def owner() -> str:
     return f"{_HOST}.{os.getpid()}.{_RUN}{secrets.token_hex(4)}"
 
 
-def _write_synced(temp: Path, pieces: Iterable[bytes]) -> Written:
+def _write(temp: Path, pieces: Iterable[bytes], *, durable: bool = True) -> Written:
     digest, size = hashlib.sha256(), 0
     descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
@@ -88,10 +88,98 @@ def _write_synced(temp: Path, pieces: Iterable[bytes]) -> Written:
                 view = view[os.write(descriptor, view) :]
             digest.update(piece)
             size += len(piece)
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return Written(size, digest.hexdigest())
+
+
+_APPEND_BYTES = 4 * 2**20
+
+
+@contextlib.contextmanager
+def appended(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Write a large working file piece by piece, in large blocks.
+
+    The file stands under its own name from the first byte on, so its presence says nothing: what
+    was written is to be told by another file, `put` after this one is done. Then it is durable. It
+    starts empty, and an exception removes it.
+
+    Yields:
+        A function that appends a piece.
+
+    Raises:
+        StorageError: disk full, quota, read-only, I/O error.
+    """
+    waiting: list[bytes] = []
+    gathered = 0
+
+    def write_out() -> None:
+        nonlocal gathered
+        view = memoryview(b"".join(waiting))
+        while view:
+            view = view[os.write(descriptor, view) :]
+        waiting.clear()
+        gathered = 0
+
+    def append(piece: bytes) -> None:
+        nonlocal gathered
+        waiting.append(piece)
+        gathered += len(piece)
+        if gathered >= _APPEND_BYTES:
+            with storage_errors(path):
+                write_out()
+
+    with storage_errors(path):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o666)
+    try:
+        yield append
+        with storage_errors(path):
+            write_out()
+            os.fsync(descriptor)
+            sync_directory(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+    finally:
+        os.close(descriptor)
+
+
+def put_folder(path: Path, content: Mapping[str, bytes]) -> None:
+    """Write a folder of small files that appears as a whole. A folder that is there is replaced.
+
+    Whole after a kill, but not yet durable: flushing each of millions of files would take a day.
+    `sync_all` makes everything durable at once; until then a power cut can leave files without
+    their content.
+
+    Args:
+        path: the folder; its parent must exist.
+        content: by file name.
+
+    Raises:
+        StorageError: disk full, quota, read-only, I/O error.
+    """
+    temp = path.with_name(f".{path.name}.{owner()}.tmp")
+    try:
+        temp.mkdir()
+        for name, data in content.items():
+            _write(temp / name, (data,), durable=False)
+        if path.exists():
+            shutil.rmtree(path)
+        temp.replace(path)
+    except BaseException as err:
+        shutil.rmtree(temp, ignore_errors=True)
+        if isinstance(err, OSError):
+            raise _storage_error(path, err) from err
+        raise
+
+
+def sync_all() -> None:
+    """Make everything durable that was written before, in all folders."""
+    os.sync()
 
 
 def _rename(temp: Path, path: Path, written: Written) -> None:
@@ -211,13 +299,14 @@ def make_directory(path: Path) -> Path:
 
 
 def sweep(folder: Path) -> int:
-    """Remove temporary files that dead writers left in a folder; returns how many."""
+    """Remove temporary files and folders that dead writers left in a folder; returns how many."""
     removed = 0
     for entry in folder.iterdir() if folder.is_dir() else ():
         match = _TEMP.match(entry.name)
         if match and is_orphan(entry, match):
             with contextlib.suppress(FileNotFoundError):
-                entry.unlink()
+                folder_left = entry.is_dir() and not entry.is_symlink()
+                shutil.rmtree(entry) if folder_left else entry.unlink()
                 removed += 1
     return removed
 

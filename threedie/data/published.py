@@ -22,6 +22,16 @@ FILE_MEAN, FILE_STD = (0.5016, 0.5037, 0.5060), (0.1030, 0.0999, 0.0969)
 """Official (facebookresearch/SIE, README and scripts), over the pictures as the files have them."""
 
 
+VAL_LIST, TRAIN_LIST = "val_images.npy", "train_images.npy"
+_MOST_NAME_BYTES = 200
+
+
+def is_safe_name(part: str) -> bool:
+    """Whether a class or object may be called that: as a folder of its own it must be harmless."""
+    printable = part.isprintable() and "/" not in part
+    return printable and 0 < len(part.encode()) <= _MOST_NAME_BYTES and part[0] != "."
+
+
 def parse_latent(content: bytes) -> Array | None:
     """A view's latents out of its file: (7,) or (10,) float64, or None for anything else.
 

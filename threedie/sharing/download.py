@@ -16,7 +16,7 @@ from threedie.manifests.dataset import DatasetManifest, Subset
 from threedie.manifests.releases import Release, releases
 from threedie.names import find
 from threedie.sharing.download_classes import download_classes
-from threedie.sharing.download_release import Convert, download_archive
+from threedie.sharing.download_release import download_archive, say
 from threedie.sharing.download_set import Published, download_all, download_splits
 from threedie.sharing.licences import check_licence
 from threedie.sharing.target import Target, whole_of
@@ -43,12 +43,11 @@ class DownloadRequest:
     accept_license: bool = False
 
 
-def download(request: DownloadRequest, *, convert: Convert, console: Console) -> None:
+def download(request: DownloadRequest, *, console: Console) -> None:
     """Bring a data set here. The same call again asks for what lacks.
 
     Args:
         request: what is asked for.
-        convert: makes shards of an archive.
         console: where progress is told.
 
     Raises:
@@ -69,14 +68,14 @@ def download(request: DownloadRequest, *, convert: Convert, console: Console) ->
     try:
         if release and release.kind == "archive":
             _refuse_parts(request)
-            download_archive(release, address, request.out, convert=convert, progress=progress)
+            download_archive(release, address, request.out, console=console)
         else:
             _download_set(request, release, address, progress)
+            _conclude(request.out, console)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("The same command goes on.") from stop
     finally:
         progress.close()
-    _conclude(request.out, console)
 
 
 def _release(request: DownloadRequest) -> Release | None:
@@ -157,11 +156,9 @@ def _check_here(request: DownloadRequest, console: Console) -> None:
 
 def _conclude(out: Path, console: Console) -> None:
     manifest, quoted = DatasetManifest.read(out), shlex.quote(str(out))
-    console.print(
+    say(
         f"{out}: {plural(sum(manifest.splits.values()), 'object')} in "
         f"{plural(len(manifest.shards), 'shard')}. "
         f"Check every picture: 3die verify {quoted} · look at them: 3die view {quoted}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
+        console,
     )

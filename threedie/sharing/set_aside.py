@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from threedie.words import plural
-
 _LONGEST = 120
 
 
@@ -31,6 +29,6 @@ class SetAside:
     def lines(self) -> list[str]:
         """A clear line for every kind."""
         return [
-            f"set aside: {plural(count, kind)}, the first is '{self.examples[kind]}'"
+            f"set aside: {kind} ({count:,}; the first is '{self.examples[kind]}')"
             for kind, count in self.counts.items()
         ]

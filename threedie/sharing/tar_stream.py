@@ -181,9 +181,8 @@ class TarStream:
         strange = self._strange(kind, size, extended)
         if kind == _SPARSE:
             self._skip_sparse_maps(header)
-        elif strange in _WITHOUT_DATA.values() or kind == _FOLDER:
-            if size:
-                raise self._error(f"a {strange or 'folder'} of {size:,} bytes")
+        elif size and (kind in _WITHOUT_DATA or kind == _FOLDER):  # readers differ: is there data?
+            raise self._error(f"a {strange or 'folder'} of {size:,} bytes")
         if strange is None and kind != _FOLDER:
             return self._take(size)
         if strange is not None:

@@ -1,0 +1,181 @@
+"""Which objects of a spool are whole: all views there, all alike. The others go to the ledger."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from threedie.errors import ManifestError
+from threedie.sharing.spool import Members, PictureFile, Spool
+
+_LEVELS = np.arange(256, dtype=np.int64)
+_WINDOW = 256
+"""First views that are decoded at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstView:
+    """Sums over the pixels of an object's first picture, in the file's order of channels."""
+
+    total: tuple[int, ...]
+    squares: tuple[int, ...]
+
+
+class Examiner:
+    """Looks at the objects of a spool.
+
+    Args:
+        spool: sealed.
+        views: how many an object must have; None: what most objects have.
+        latent_size: of the recipe.
+
+    Raises:
+        ManifestError: there is nothing of the layout in it, or its latents are another recipe's.
+    """
+
+    def __init__(self, spool: Spool, *, views: int | None, latent_size: int) -> None:
+        self._spool, where = spool, spool.sealed.name
+        pictures, latents = spool.pictures, spool.latents
+        good_sides, widths = pictures.side[pictures.side > 0], latents.side[latents.side > 0]
+        if not len(good_sides) or not len(widths):
+            what = "picture (image_<v>.jpg)" if not len(good_sides) else "latent (latent_<v>.npy)"
+            raise ManifestError(
+                f"{where} holds no whole {what} of the published layout, "
+                f"[FOLDER/]SYNSET/OBJECT/image_<v>.jpg and latent_<v>.npy. {_told(spool)}"
+            )
+        self.side, self.width = _most_common(good_sides), _most_common(widths)
+        if self.width != latent_size:
+            raise ManifestError(
+                f"{where}: latents have {self.width} numbers, the recipe's have {latent_size}. "
+                f"Give --recipe {'3diebench-t' if self.width == 10 else '3diebench'}, or another "
+                "with as many."
+            )
+        self.views = views or _most_common(_views_per_object(pictures))
+
+    def rows(self, number: int) -> tuple[list[int], list[int]]:
+        """Where an object's pictures and latents stand in the spool, in the order of views.
+
+        Raises:
+            _Incomplete: it is not whole; says why.
+        """
+        table = self._spool.pictures, self._spool.latents
+        images = _rows_of(table[0], number, self.views, "image_{}.jpg")
+        latents = _rows_of(table[1], number, self.views, "latent_{}.npy")
+        _check_sides(table[0], images, self.side, _picture_fault)
+        _check_sides(table[1], latents, self.width, _latent_fault)
+        return images, latents
+
+    def fault(self, number: int) -> str | None:
+        """What is wrong with an object, or None."""
+        try:
+            self.rows(number)
+        except _Incomplete as err:
+            return str(err)
+        return None
+
+    def extra_views(self) -> int:
+        """How many pictures are of views that are not taken."""
+        return int((self._spool.pictures.view >= self.views).sum())
+
+    def first_views(self, numbers: list[int]) -> Iterator[tuple[int, FirstView | None]]:
+        """Decode the first picture of each of these objects; None where it does not decode."""
+        with (
+            self._spool.open_pictures() as pictures,
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+        ):
+            for start in range(0, len(numbers), _WINDOW):
+                chosen = numbers[start : start + _WINDOW]
+                contents = [self._first(pictures, number) for number in chosen]
+                yield from zip(chosen, pool.map(_sums, contents), strict=True)
+
+    def _first(self, pictures: PictureFile, number: int) -> bytes:
+        return next(pictures.read(self.rows(number)[0][:1]))
+
+
+Fault = Callable[[int, int, int], str]
+"""(view, what was found, what was expected) -> what is wrong."""
+
+
+class _Incomplete(Exception):
+    """An object is not whole."""
+
+
+def _most_common(values: NDArray[np.int64] | NDArray[np.uint16]) -> int:
+    """Of equally common ones the largest."""
+    counts = Counter(values.tolist())
+    return int(max(counts, key=lambda value: (counts[value], value)))
+
+
+def _views_per_object(pictures: Members) -> NDArray[np.int64]:
+    pairs = np.unique(pictures.object.astype(np.int64) << 16 | pictures.view)
+    counts: NDArray[np.int64] = np.unique(pairs >> 16, return_counts=True)[1]
+    return counts
+
+
+def _rows_of(table: Members, number: int, views: int, name: str) -> list[int]:
+    found = table.of(number)
+    there = table.view[found]
+    if len(there) == views and int(there[-1]) == views - 1 and (np.diff(there) == 1).all():
+        return list(range(found.start, found.stop))
+    first: dict[int, int] = {}
+    for row, view in enumerate(there.tolist(), found.start):
+        other = first.setdefault(view, row)
+        same = (table.crc[row], table.length[row]) == (table.crc[other], table.length[other])
+        if view < views and not same:
+            raise _Incomplete(f"{name.format(view)} is there twice, with different contents")
+    missing = [view for view in range(views) if view not in first]
+    if missing:
+        raise _Incomplete(
+            f"{name.format(missing[0])} is missing ({len(missing)} of {views} are), or was set "
+            "aside"
+        )
+    return [first[view] for view in range(views)]
+
+
+def _check_sides(table: Members, rows: list[int], expected: int, fault: Fault) -> None:
+    sides = table.side[rows]
+    wrong = np.flatnonzero(sides != expected)
+    if len(wrong):
+        more = f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
+        raise _Incomplete(f"{fault(int(wrong[0]), int(sides[wrong[0]]), expected)}{more}")
+
+
+def _picture_fault(view: int, side: int, expected: int) -> str:
+    if not side:
+        return f"image_{view}.jpg is not a whole, square JPEG of three 8-bit channels"
+    return f"image_{view}.jpg has {side} pixels a side, the set's pictures have {expected}"
+
+
+def _latent_fault(view: int, width: int, expected: int) -> str:
+    if not width:
+        return (
+            f"latent_{view}.npy is not 7 or 10 finite float64 numbers in a plain .npy file "
+            "(pickles are never read)"
+        )
+    return f"latent_{view}.npy has {width} numbers, the set's latents have {expected}"
+
+
+def _sums(content: bytes) -> FirstView | None:
+    """Exact, by way of the picture's histogram."""
+    try:
+        with Image.open(io.BytesIO(content), formats=("JPEG",)) as image:
+            if image.mode != "RGB":
+                return None
+            counts = np.array(image.histogram(), dtype=np.int64).reshape(3, 256)
+    except Exception:  # Pillow's decoders raise many kinds, struct.error among them
+        return None
+    return FirstView(
+        total=tuple((counts @ _LEVELS).tolist()), squares=tuple((counts @ _LEVELS**2).tolist())
+    )
+
+
+def _told(spool: Spool) -> str:
+    return " ".join(spool.sealed.set_aside) or "It holds no other files either."
