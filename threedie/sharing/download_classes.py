@@ -9,7 +9,6 @@ that.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,8 +28,6 @@ from threedie.manifests.dataset import (
     ShardEntry,
     canonical_json,
     parse_json,
-    read_json,
-    validated,
 )
 from threedie.sharing.download_set import Published, bring, index_names, part_of_classes
 from threedie.sharing.target import Target
@@ -77,10 +74,10 @@ def download_classes(
     lacking = [
         _transfer(published, target, shard, indices[shard.split])
         for shard in shards
-        if _recorded(target, shard) is None
+        if target.entry(shard.name, _record(target, shard)) is None
     ]
     bring(lacking, target, found=len(shards) - len(lacking), jobs=jobs, progress=progress)
-    entries = [entry for shard in shards if (entry := _recorded(target, shard)) is not None]
+    entries = [target.entry(shard.name, _record(target, shard)) for shard in shards]
     counts = Counter(
         _class_of(indices[shard.split], sample.row) for shard in shards for sample in shard.samples
     )
@@ -88,7 +85,7 @@ def download_classes(
         target.folder,
         making=manifest.making,
         classes=part_of_classes(manifest, counts),
-        shards=entries,
+        shards=[entry for entry in entries if entry is not None],
         failures=(),
         subset_of=target.wanted,
     )
@@ -158,15 +155,6 @@ def _transfer(
 
 def _record(target: Target, shard: _OwnShard) -> Path:
     return target.work / f"{shard.name}.json"
-
-
-def _recorded(target: Target, shard: _OwnShard) -> ShardEntry | None:
-    """What is known of a shard that is here whole; None: it must be made."""
-    path = _record(target, shard)
-    with contextlib.suppress(ManifestError):
-        entry = validated(ShardEntry, read_json(path), path)
-        return entry if target.has(entry) else None
-    return None
 
 
 def _content(

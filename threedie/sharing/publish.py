@@ -9,6 +9,7 @@ went to this very name (or if the data set is there already, by its dataset.json
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from threedie.sharing.transfer import (
     run_all,
 )
 
+_OURS = re.compile(r"[a-z]{1,20}-\d{6}\.tar|index/[a-z]{1,20}\.(npz|latents\.npy)")
 Accompany = Callable[..., Mapping[str, bytes]]
 """(folder, *, address) -> content by name."""
 
@@ -57,7 +59,7 @@ def publish(
         destination: address of a store, or a folder.
         jobs: files at once.
         replace: another data set that is there is taken away: its dataset.json first, and at the
-            end its files that the new one has not.
+            end its shards and index files that the new one has not.
         accompany: what goes with the shards.
         progress: told how it goes.
 
@@ -66,7 +68,7 @@ def publish(
         ConfigError: another data set is there; the destination can't be written to.
         StorageError: the destination fails; what was sent stays, without a dataset.json.
     """
-    check_jobs(jobs)
+    jobs = 1 if destination.startswith("hf:") else check_jobs(jobs)  # a file there is a commit
     progress = progress or TransferProgress()
     manifest, content = DatasetManifest.read(folder), (folder / FILE_NAME).read_bytes()
     listed = _listed(manifest)
@@ -75,20 +77,21 @@ def publish(
     store = open_store(destination)
     _refuse_inside(folder, destination)
     there = store.read(FILE_NAME, MAX_BYTES)
-    old = _make_way(store, there, content, replace=replace)
     sent = Sent(store.address)
-    if old is not None:
+    if there is not None and there != content:
+        _make_way(store, there, content, replace=replace)
         sent.forget()
     shards = [file for file in listed if file.name.endswith(".tar")]
     others = [file for file in listed if file not in shards]
-    for part in (shards, others):
+    for part in filter(None, (shards, others)):
         _send(folder, store, part, sent, same=there == content, jobs=jobs, progress=progress)
     for name, body in beside.items():
         _put(store, name, body)
     if there != content:
         _put(store, FILE_NAME, content)
-    for name in sorted(old.keys() - {file.name for file in listed}) if old else ():
-        store.delete(name)
+    if replace:
+        for name in _strays(store, {file.name for file in listed}):
+            store.delete(name)
 
 
 def _listed(manifest: DatasetManifest) -> list[_File]:
@@ -127,29 +130,25 @@ def _refuse_inside(folder: Path, destination: str) -> None:
         raise ConfigError(f"{destination} is the data set itself: give another place.")
 
 
-def _make_way(
-    store: Store, there: bytes | None, content: bytes, *, replace: bool
-) -> dict[str, str] | None:
-    """Take the manifest of another data set away; its files by name, or None if there is none.
+def _make_way(store: Store, there: bytes, content: bytes, *, replace: bool) -> None:
+    """Take the manifest of another data set away: from now on it is none.
 
     Raises:
-        ConfigError: there is one, and it is not to be replaced.
+        ConfigError: it is not to be replaced.
     """
-    if there is None or there == content:
-        return None
-    where = f"{store.address}/{FILE_NAME}"
     if not replace:
         raise ConfigError(
-            f"{where}: another data set is there (sha256 {hashlib.sha256(there).hexdigest()[:16]}… "
-            f"there, {hashlib.sha256(content).hexdigest()[:16]}… here). --replace takes it away: "
-            "whoever reads it meanwhile gets an error."
+            f"{store.address}/{FILE_NAME}: another data set is there (sha256 "
+            f"{hashlib.sha256(there).hexdigest()[:16]}… there, "
+            f"{hashlib.sha256(content).hexdigest()[:16]}… here). --replace takes it away: whoever "
+            "reads it meanwhile gets an error."
         )
-    try:
-        listed = _listed(DatasetManifest.parse(there, where))
-    except ManifestError:  # of a newer threedie, or damaged: its files are left
-        listed = []
     store.delete(FILE_NAME)
-    return {file.name: file.sha256 for file in listed}
+
+
+def _strays(store: Store, listed: set[str]) -> list[str]:
+    """Shards and index files there that are of another data set: a glob would find them."""
+    return [name for name in store.list("") if _OURS.fullmatch(name) and name not in listed]
 
 
 def _send(
@@ -187,7 +186,8 @@ def _send(
         for file in listed
         if not (same or sent.has(file.name, file.sha256)) or store.size(file.name) != file.size
     ]
-    progress.start("publish", lacking, len(listed) - len(lacking))
+    what = "shards" if listed[0].name.endswith(".tar") else "index and ledger"
+    progress.start(f"publish {what}", lacking, len(listed) - len(lacking))
     raise_wrong(run_all(lacking, jobs=jobs, progress=progress), "The others were sent.")
 
 

@@ -62,6 +62,23 @@ class Target:
         files.make_directory(path.parent)
         files.put(path, content)
 
+    def entry(self, name: str, record: Path) -> ShardEntry | None:
+        """A shard that was made here, by its record or by a manifest; None: not there, or damaged.
+
+        Args:
+            name: of the shard.
+            record: a file with its entry, of an unfinished run.
+        """
+        found = [entry for entry in self._finished() if entry.name == name]
+        with contextlib.suppress(ManifestError):
+            found.append(validated(ShardEntry, read_json(record), record))
+        return next((entry for entry in found if self.has(entry)), None)
+
+    def _finished(self) -> tuple[ShardEntry, ...]:
+        if not (self.folder / FILE_NAME).exists():
+            return ()
+        return DatasetManifest.read(self.folder).shards
+
     def has(self, entry: ShardEntry) -> bool:
         """Whether a shard is there, verified."""
         try:
