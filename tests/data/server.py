@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +29,8 @@ class Server(ThreadingHTTPServer):
         lie: added to what Content-Length says.
         shift: added to where Content-Range says that a part starts.
         silent: nothing is answered before this is set.
+        hold: (path, bytes, event): of this file only so many bytes are sent before the event; the
+            connection stays until then, or until the reader goes away.
         drip: one byte at a time, waiting for this event so many seconds before each.
     """
 
@@ -44,6 +47,7 @@ class Server(ThreadingHTTPServer):
         self.headers: dict[str, str] = {}
         self.length, self.lie, self.shift = True, 0, 0
         self.silent: threading.Event | None = None
+        self.hold: tuple[str, int, threading.Event] | None = None
         self.drip: tuple[threading.Event, float] | None = None
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -115,6 +119,10 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(piece)
 
     def _pieces(self, content: bytes) -> Iterator[bytes]:
+        if self.server.hold and self.server.hold[0] == self.path:
+            yield content[: self.server.hold[1]]
+            self._wait(self.server.hold[2])
+            return
         if not self.server.drip:
             yield content
             return
@@ -123,6 +131,13 @@ class Handler(BaseHTTPRequestHandler):
             if stop.wait(pause_s):
                 return
             yield content[at : at + 1]
+
+    def _wait(self, event: threading.Event) -> None:
+        self.connection.settimeout(0.05)
+        while not event.is_set():
+            with contextlib.suppress(TimeoutError):
+                if not self.connection.recv(1):
+                    return
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -139,3 +154,14 @@ def serving(folder: Path) -> Iterator[Server]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def wait_for_part(folder: Path, pattern: str, size: int, seconds: float = 60) -> None:
+    """Return when a partial file has that size."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for entry in folder.glob(f"{pattern}.partial"):
+            with contextlib.suppress(FileNotFoundError):  # it has just got its name
+                if entry.stat().st_size == size:
+                    return
+    raise AssertionError(sorted(entry.name for entry in folder.iterdir()))

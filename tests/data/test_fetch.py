@@ -24,7 +24,7 @@ from typing import Any
 
 import pytest
 
-from tests.data.server import Server, serving
+from tests.data.server import Server, serving, wait_for_part
 from threedie import files
 from threedie.data import partial, web, web_request
 from threedie.data.fetch import check_space, fetch
@@ -290,29 +290,12 @@ def other_process(server: Server, out: Path, **options: Any) -> subprocess.Popen
     return subprocess.Popen(command, stderr=subprocess.PIPE, **options)
 
 
-def waits_with(out: Path, size: int) -> None:
-    """Return when some bytes are in a partial file."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        if any(entry.stat().st_size >= size for entry in out.glob(".*.partial")):
-            return
-    raise AssertionError(names(out))
-
-
 def test_what_a_killed_process_left_is_gone_on_with(server: Server, out: Path) -> None:
-    stop = threading.Event()
-
-    def pieces(handler: Any, content: bytes) -> Iterator[bytes]:
-        yield content[:300_000]
-        stop.wait()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.data.server.Handler._pieces", pieces)
-        process = other_process(server, out)
-        waits_with(out, 300_000)
+    server.hold = ("/x.tar", 300_000, threading.Event())
+    with other_process(server, out) as process:
+        wait_for_part(out, ".x.tar.*", 300_000)
         process.send_signal(signal.SIGKILL)
-        process.communicate()
-        stop.set()
+    server.hold = None
     server.requests.clear()
     told: list[int] = []
     get(server, out, on_bytes=told.append)

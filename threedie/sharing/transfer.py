@@ -78,7 +78,10 @@ def run_all(
                 number, transfer = waiting.popleft()
             except IndexError:
                 return
-            ended.put((number, _outcome(transfer, stop, progress)))
+            error = _outcome(transfer, stop, progress)
+            if error is not None and not isinstance(error, ManifestError):
+                stop.set()
+            ended.put((number, error))
 
     threads = [
         threading.Thread(target=work, name="threedie-transfer", daemon=True)
