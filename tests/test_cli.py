@@ -27,11 +27,13 @@ VERBS = {
     },
     "compare": {"runs --format --out"},
     "doctor": set(),
+    "download": {"what --out --split --classes --jobs --from --accept-license --offline"},
     "eval": {
         "--data --checkpoint --encoder --method --protocol --pretrained --size --normalise --out "
         "--device --batch-size --probe-epochs --seed"
     },
     "list": {"what"},
+    "publish": {"folder destination --jobs --replace"},
     "render": {
         "--meshes --classes --out --limit --objects --recipe --quality --views --size --seed "
         "--image-format --channel-order --split --val-list --latents --missing-texture "

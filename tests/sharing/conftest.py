@@ -36,8 +36,8 @@ def s3_endpoint() -> Iterator[str]:
 @pytest.fixture
 def bucket(s3_endpoint: str, request: pytest.FixtureRequest) -> str:
     """`s3://` and the name of an empty bucket."""
-    import boto3
+    import fsspec
 
     name = f"bucket-{abs(hash(request.node.nodeid))}"
-    boto3.client("s3").create_bucket(Bucket=name)
+    fsspec.filesystem("s3", use_listings_cache=False).mkdir(name)
     return f"s3://{name}"

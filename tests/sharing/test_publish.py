@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.data import builders
-from threedie.data import stores
+from threedie import files
 from threedie.data.stores import FolderStore, OnBytes
 from threedie.data.verify import verify_dataset
 from threedie.errors import ConfigError, ManifestError, StorageError
@@ -214,7 +214,7 @@ def test_a_place_that_can_not_be_written(folder: Path, tmp_path: Path) -> None:
 def test_arriving_short_is_an_error(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stores.files, "put", lambda path, content: stores.files.Written(1, ""))
+    monkeypatch.setattr(files, "put", lambda path, content: files.Written(1, ""))
     with pytest.raises(StorageError, match=r"1 bytes arrived, .* has \d+"):
         publish(folder, str(tmp_path / "there"))
     assert DatasetManifest.read(folder)
