@@ -1,7 +1,7 @@
 """Claims proved here, on converting whole sets.
 
 - Pictures are passed on byte by byte, latents number by number; labels, classes, splits,
-  records and sums are what the set says, and the finished set is whole for verify, gallery and reader.
+  records and sums are what the set says; the finished set is whole for verify and gallery.
 - Neither the order of members, nor the leading folder, nor gzip, nor the size of the pieces changes
   a byte of the shards; a folder gives the same.
 - The split: hash; the given list; the source's own; with a train list what is in neither is set

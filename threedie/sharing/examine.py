@@ -17,8 +17,10 @@ from threedie.errors import ManifestError
 from threedie.sharing.spool import Members, PictureFile, Spool
 
 _LEVELS = np.arange(256, dtype=np.int64)
-_WINDOW = 256
-"""First views that are decoded at a time."""
+_WINDOW, _THREADS = 16, 4
+"""First views that are held, and decoded, at a time."""
+_MOST_BYTES = 128 * 2**20
+"""Of an object's pictures: a sample is held in memory while it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,13 @@ class Examiner:
     def fault(self, number: int) -> str | None:
         """What is wrong with an object, or None."""
         try:
-            self.rows(number)
+            images, _ = self.rows(number)
         except _Incomplete as err:
             return str(err)
+        size = int(self._spool.pictures.length[list(images)].sum(dtype=np.int64))
+        if size > _MOST_BYTES:
+            most = _MOST_BYTES // 2**20
+            return f"its pictures have {size / 2**20:.0f} MiB, at most {most} are taken"
         return None
 
     def extra_views(self) -> int:
@@ -89,7 +95,7 @@ class Examiner:
         """Decode the first picture of each of these objects; None where it does not decode."""
         with (
             self._spool.open_pictures() as pictures,
-            ThreadPoolExecutor(os.cpu_count()) as pool,
+            ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool,
         ):
             for start in range(0, len(numbers), _WINDOW):
                 chosen = numbers[start : start + _WINDOW]

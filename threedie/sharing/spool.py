@@ -254,8 +254,9 @@ class PictureFile:
         chosen, file = list(rows), self._file.fileno()
         offsets = self._members.offset[chosen].tolist()
         lengths = self._members.length[chosen].tolist()
-        first, size = offsets[0], sum(lengths)
-        if offsets[-1] + lengths[-1] - first == size and min(offsets) == first:  # as they came
+        first, size = min(offsets), sum(lengths)
+        end = max(at + n for at, n in zip(offsets, lengths, strict=True))
+        if end - first == size:  # one piece of the spool, as nearly always
             whole = os.pread(file, size, first)
             starts = (offset - first for offset in offsets)
             found = [whole[at : at + n] for at, n in zip(starts, lengths, strict=True)]
