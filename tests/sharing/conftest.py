@@ -1,12 +1,18 @@
-"""Fixtures of sharing: an S3-compatible server on loopback."""
+"""Fixtures of sharing: an S3-compatible server, conversions in memory, the hub kept offline."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.sharing.published import pieces
+from threedie.sharing.convert import ConvertOutcome, convert_archive
+from threedie.sharing.convert_plan import ConvertOptions
+from threedie.sharing.progress import ConvertProgress
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +47,42 @@ def bucket(s3_endpoint: str, request: pytest.FixtureRequest) -> str:
     name = f"bucket-{abs(hash(request.node.nodeid))}"
     fsspec.filesystem("s3", use_listings_cache=False).mkdir(name)
     return f"s3://{name}"
+
+
+Convert = Callable[..., ConvertOutcome]
+
+
+def convert(
+    content: bytes,
+    out: Path,
+    *,
+    name: str = "set.tar",
+    progress: ConvertProgress | None = None,
+    **options: object,
+) -> ConvertOutcome:
+    """Convert an archive, small shards unless told otherwise."""
+    options = {"objects_per_shard": 3, **options}
+    return convert_archive(
+        pieces(content),
+        name=name,
+        size=len(content),
+        out=out,
+        options=ConvertOptions(**options),  # type: ignore[arg-type]
+        progress=progress or ConvertProgress(),
+    )
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where the data set goes."""
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the test's own; `datasets` asks nobody."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(datasets.config, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    return tmp_path / "hub-cache"
