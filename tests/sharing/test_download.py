@@ -301,6 +301,31 @@ def test_offline(server: Server, folder: Path, tmp_path: Path) -> None:
     assert server.requests == []
 
 
+def test_the_hub(
+    server: Server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its web clients do: /datasets/<name>/resolve/<revision>/<file>, with its token."""
+    (tmp_path / "served" / "datasets" / "me" / "set" / "resolve").mkdir(parents=True)
+    (tmp_path / "served" / "datasets" / "me" / "set" / "resolve" / "main").symlink_to(folder)
+    with serving(tmp_path / "served") as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setenv("HF_TOKEN", "secret")
+        monkeypatch.setenv("THREEDIE_TOKEN", "another")
+        get("hf://datasets/me/set", tmp_path / "out")
+        get("hf://datasets/me/set@main", tmp_path / "out")
+        assert tree(tmp_path / "out") == tree(folder)
+        assert {h["Authorization"] for h in hub.received} == {"Bearer secret"}
+        monkeypatch.delenv("HF_TOKEN")
+        monkeypatch.delenv("THREEDIE_TOKEN")
+        (tmp_path / "token").write_text("of the login\n")
+        monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "token"))
+        get("hf://datasets/me/set", tmp_path / "out")
+        assert hub.received[-1]["Authorization"] == "Bearer of the login"
+    for address in ("hf://me/set", "hf://spaces/me/set", "hf://datasets/me/../x"):
+        with pytest.raises(ConfigError, match=r"hf://datasets/user/name is read|refused"):
+            run(address, tmp_path / "other")
+
+
 # Hostile manifests.
 
 

@@ -17,12 +17,13 @@ import pytest
 
 from tests.data import builders
 from threedie import files
+from threedie.cli import main
 from threedie.data.stores import FolderStore, OnBytes
 from threedie.data.verify import verify_dataset
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import FILE_NAME, DatasetManifest
 from threedie.sharing import publish as module
-from threedie.sharing.publish import publish
+from threedie.sharing.publish import publish, publish_tables
 
 PLAN = builders.Plan(objects=tuple("abcdefg"), views=2, per_shard=6)
 OTHER = builders.Plan(objects=tuple("abcde"), views=2, per_shard=2, size=24)
@@ -99,10 +100,27 @@ def test_the_order(watched: type[Watched], folder: Path, tmp_path: Path) -> None
 
 
 def test_a_second_run_sends_nothing(watched: type[Watched], folder: Path, tmp_path: Path) -> None:
-    publish(folder, str(tmp_path / "there"))
+    publish(folder, str(tmp_path / "there"), accompany=accompany)
     watched.writes.clear()
-    publish(folder, str(tmp_path / "there"))
+    publish(folder, str(tmp_path / "there"), accompany=accompany)
     assert watched.writes == []
+
+
+def test_tables_go_to_a_place_of_their_own(watched: type[Watched], tmp_path: Path) -> None:
+    for content in (b"one", b"one", b"two"):
+        publish_tables({"views.parquet": content}, str(tmp_path / "tables"))
+    assert watched.writes == ["views.parquet"] * 2
+    assert tree(tmp_path / "tables") == {"views.parquet": b"two"}
+
+
+def test_the_command_sends_what_accompanies_a_data_set(folder: Path, tmp_path: Path) -> None:
+    there, tables = tmp_path / "there", tmp_path / "tables"
+    with pytest.raises(SystemExit) as ended:
+        main(["publish", str(folder), str(there), "--tables", str(tables)])
+    assert not ended.value.code
+    assert {"README.md", "LICENSE.md", "CITATION.cff", "croissant.json"} <= tree(there).keys()
+    assert {"README.md", "views.parquet"} <= tree(tables).keys()
+    assert tree(folder).items() <= tree(there).items()
 
 
 def test_what_was_lost_there_is_sent_again(

@@ -76,19 +76,36 @@ def publish(
     replace: Annotated[
         bool, typer.Option("--replace", help="Take another data set away that is there.")
     ] = False,
+    tables: Annotated[
+        str | None,
+        typer.Option(metavar="DEST", help="Send the tables alone to a place of their own as well."),
+    ] = None,
 ) -> None:
     """Publish a data set: shards first, its manifest last. The same command again goes on.
+
+    A card, licence, citation, Croissant metadata and tables of all views go with it.
 
     Endpoint, region and credentials come from the environment: AWS_ENDPOINT_URL, AWS_PROFILE,
     HF_TOKEN.
     """
     from threedie.data.urls import shown
+    from threedie.sharing.accompany import accompanying_files, table_files
     from threedie.sharing.publish import publish as run
+    from threedie.sharing.publish import publish_tables
     from threedie.sharing.transfer_progress import ConsoleProgress
 
     progress = ConsoleProgress(out)
     try:
-        run(folder, destination, jobs=jobs, replace=replace, progress=progress)
+        run(
+            folder,
+            destination,
+            jobs=jobs,
+            replace=replace,
+            accompany=accompanying_files,
+            progress=progress,
+        )
+        if tables is not None:
+            publish_tables(table_files(folder, address=destination), tables)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("The same command sends what lacks.") from stop
     finally:

@@ -7,6 +7,7 @@ it broke.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ from threedie.manifests.dataset import FILE_NAME, MAX_BYTES, DatasetManifest
 STORES = ("s3", "gs", "gcs", "hf", "az", "abfs")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):")
 _USER = re.compile(r"(?<=://)[^/@]*@")
+_HUB = re.compile(
+    r"hf://datasets/(?P<name>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w.%-]*))?/(?P<file>.+)",
+    re.ASCII,
+)
 _CHUNK = 1 << 20
 
 
@@ -84,6 +89,21 @@ def read_small(address: str, limit: int) -> bytes:
     return content
 
 
+def hub_address(address: str) -> str:
+    """Where a web client finds `hf://datasets/user/name[@revision]/file`.
+
+    Raises:
+        ConfigError: another kind of address of the hub.
+    """
+    match = _HUB.fullmatch(address.partition("?")[0])
+    if not match or ".." in match["file"].split("/"):
+        raise ConfigError(
+            f"cannot read {shown(address)[:80]}: of the hub, hf://datasets/user/name is read."
+        )
+    end = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    return f"{end}/datasets/{match['name']}/resolve/{match['revision'] or 'main'}/{match['file']}"
+
+
 def open_reading(
     address: str,
     first: int = 0,
@@ -108,6 +128,8 @@ def open_reading(
         StorageError: while reading: it can't be read, or it was changed meanwhile.
     """
     scheme = scheme_of(address)
+    if scheme == "hf":
+        scheme, address = "https", hub_address(address)
     if scheme in ("http", "https"):
         from threedie.data.web import WebReading
 

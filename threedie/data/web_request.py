@@ -9,6 +9,7 @@ range that was not asked for) is refused. Proxies are the environment's.
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import ipaddress
 import os
@@ -18,6 +19,7 @@ import ssl
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
@@ -133,10 +135,20 @@ def _authorization(parts: SplitResult, token: bool) -> str:
         pair = unquote(parts.netloc.rpartition("@")[0]).encode()
         return f"Basic {base64.b64encode(pair).decode()}"
     hub = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
-    secret = os.environ.get("HF_TOKEN") if _origin(parts) == _origin(hub) else None
+    secret = _hub_token() if _origin(parts) == _origin(hub) else None
     if not secret and token:
         secret = os.environ.get("THREEDIE_TOKEN")
     return f"Bearer {secret}" if secret else ""
+
+
+def _hub_token() -> str | None:
+    """HF_TOKEN, or what `hf auth login` has left."""
+    if token := os.environ.get("HF_TOKEN"):
+        return token
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        return Path(os.environ.get("HF_TOKEN_PATH") or home / "token").read_text("ascii").strip()
+    return None
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:

@@ -85,8 +85,7 @@ def publish(
     others = [file for file in listed if file not in shards]
     for part in filter(None, (shards, others)):
         _send(folder, store, part, sent, same=there == content, jobs=jobs, progress=progress)
-    for name, body in beside.items():
-        _put(store, name, body)
+    _send_beside(store, beside, sent)
     if there != content:
         _put(store, FILE_NAME, content)
     if replace:
@@ -189,6 +188,30 @@ def _send(
     what = "shards" if listed[0].name.endswith(".tar") else "index and ledger"
     progress.start(f"publish {what}", lacking, len(listed) - len(lacking))
     raise_wrong(run_all(lacking, jobs=jobs, progress=progress), "The others were sent.")
+
+
+def publish_tables(tables: Mapping[str, bytes], destination: str) -> None:
+    """Send the tables of a data set to a place of their own. The same call sends what lacks.
+
+    Args:
+        tables: content by name, see `accompany.table_files`.
+        destination: address of a store, or a folder.
+
+    Raises:
+        ConfigError: the destination can't be written to.
+        StorageError: it fails.
+    """
+    store = open_store(destination)
+    _send_beside(store, tables, Sent(store.address))
+
+
+def _send_beside(store: Store, beside: Mapping[str, bytes], sent: Sent) -> None:
+    for name, content in beside.items():
+        digest = hashlib.sha256(content).hexdigest()
+        if not sent.has(name, digest) or store.size(name) != len(content):
+            sent.withdraw(name)
+            _put(store, name, content)
+            sent.note(name, digest)
 
 
 def _put(store: Store, name: str, content: bytes) -> None:
