@@ -45,10 +45,11 @@ def growing(path: Path, key: str) -> Iterator[files.Growing]:
         yield file
     finally:
         file.close()
-        if file.size:
-            files.claim(own, path.with_name(f"{stem}{_SUFFIX}"))
-        else:
-            own.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it only helps the next one
+            if file.size:
+                files.claim(own, path.with_name(f"{stem}{_SUFFIX}"))
+            else:
+                own.unlink()
 
 
 def waiting_bytes(path: Path, key: str) -> int:
