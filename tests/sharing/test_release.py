@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -255,6 +256,15 @@ def test_another_hash_than_the_published_one(server: Server, tmp_path: Path) -> 
     assert not (tmp_path / "out" / FILE_NAME).exists()
     bad = tmp_path / "out" / ".download" / "pictures.tar.gz.bad"
     assert bad.read_bytes() == ARCHIVE
+
+
+def test_room_is_looked_for_first(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=3 * len(ARCHIVE))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(StorageError, match="MiB are needed"):
+        run(tmp_path / "out")
 
 
 def test_a_list_that_was_changed(server: Server, tmp_path: Path) -> None:

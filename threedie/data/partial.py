@@ -52,12 +52,6 @@ def growing(path: Path, key: str) -> Iterator[files.Growing]:
                 own.unlink()
 
 
-def waiting_bytes(path: Path, key: str) -> int:
-    """Bytes of a target that are there already, in a partial file that can be taken over."""
-    there = _orphans(path.parent, f".{path.name}.{key[:12]}.") if path.parent.is_dir() else []
-    return _size(there[0]) if there else 0
-
-
 def sweep_partials(folder: Path) -> None:
     """Remove the partial files in a folder that nobody is writing."""
     for entry in _orphans(folder, "."):

@@ -248,11 +248,10 @@ def _checked(address: str, response: Any, first: int, validator: str) -> Answer:
     headers = response.headers
     encoding = headers.get("Content-Encoding", "identity").lower()
     kind = headers.get_content_type() if "Content-Type" in headers else ""
-    if encoding != "identity" or kind in ("text/html", "application/xhtml+xml"):
-        what = f"something compressed ({encoding[:20]})" if not kind else f"a web page ({kind})"
-        if encoding != "identity":
-            what = f"something compressed ({encoding[:20]})"
-        raise StorageError(f"cannot read {shown(address)}: the server sends {what}, not the file.")
+    if encoding != "identity":
+        raise _no_file(address, f"something compressed ({encoding[:20]})")
+    if kind in ("text/html", "application/xhtml+xml"):
+        raise _no_file(address, f"a web page ({kind})")
     length = headers.get("Content-Length", "")
     size = int(length) if length.isdigit() else None
     if response.status == 206:
@@ -264,6 +263,10 @@ def _checked(address: str, response: Any, first: int, validator: str) -> Answer:
         whole = int(span[3]) if span[3].isdigit() else None
         return Answer(response, first, int(span[2]) + 1, whole, _validator(headers))
     return Answer(response, 0, size, size, _validator(headers))
+
+
+def _no_file(address: str, what: str) -> StorageError:
+    return StorageError(f"cannot read {shown(address)}: the server sends {what}, not the file.")
 
 
 def _validator(headers: Any) -> str:

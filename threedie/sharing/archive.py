@@ -13,9 +13,12 @@ from itertools import chain
 from pathlib import Path
 
 from threedie import files
+from threedie.data.fetch import check_space
 from threedie.data.partial import growing
 from threedie.data.urls import Reading, open_reading, shown
 from threedie.errors import ManifestError, StorageError
+
+_ROOM = 3.2  # times the archive: itself, and what its conversion needs
 
 
 class ArchiveStream:
@@ -50,6 +53,7 @@ class ArchiveStream:
         digest = hashlib.sha256()
         with growing(self._kept, self._key(reading)) as file:
             resumed = file.size > 0
+            check_space(self._kept.parent, int(_ROOM * (reading.whole or 0)) - file.size)
             for piece in file.pieces():
                 digest.update(piece)
                 yield piece
