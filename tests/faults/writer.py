@@ -25,6 +25,7 @@ from types import SimpleNamespace
 
 from tests.faults.fake_stage import FakeStage, fake_plan
 from tests.faults.orders import Answer, Order
+from tests.sharing.published import CHAIR, pieces, published, tgz
 from threedie import files
 from threedie.errors import ThreedieError
 from threedie.files import Written
@@ -34,6 +35,9 @@ from threedie.render.machine import Hardware
 from threedie.render.plan import Plan
 from threedie.render.progress import Progress
 from threedie.render.worker import Failed, Task, WorkerConfig
+from threedie.sharing.convert import convert_archive
+from threedie.sharing.convert_plan import ConvertOptions
+from threedie.sharing.progress import ConvertProgress
 
 
 def the_plan(seed: int = 0) -> Plan:
@@ -112,8 +116,26 @@ NAIVE = {
 }
 
 
+def convert(order: Order) -> None:
+    """A conversion: two shards of train and one of val, and an object that is not whole."""
+    found = published([(CHAIR, name) for name in ("a1", "b2", "c3", "h8", "e5")], views=2, size=16)
+    del found[f"{CHAIR}/e5/image_1.jpg"]
+    content = tgz({**found, "README": b"hello"})
+    convert_archive(
+        pieces(content, 2_000),
+        name="set.tar.gz",
+        size=len(content),
+        out=Path(order.disk) / "out",
+        options=ConvertOptions(objects_per_shard=3),
+        progress=ConvertProgress(),
+    )
+
+
 def run(order: Order) -> None:
     """A whole run, or the rest of one."""
+    if order.writer == "convert":
+        convert(order)
+        return
     scratch = Path(order.scratch)
 
     @contextlib.contextmanager
@@ -179,6 +201,7 @@ def serve() -> None:
     with tempfile.TemporaryDirectory() as warm:  # late imports, once for all forks
         Path(warm, "scratch").mkdir()
         run(Order(disk=warm, scratch=f"{warm}/scratch"))
+        run(Order(disk=f"{warm}/converted", scratch="", writer="convert"))
     gc.freeze()
     for line in sys.stdin:
         order = Order(**json.loads(line))
