@@ -26,11 +26,15 @@ VERBS = {
         "--eval"
     },
     "compare": {"runs --format --out"},
+    "convert": {
+        "source --out --split --val-list --train-list --recipe --views --shard-size --channel-order"
+    },
     "doctor": set(),
     "eval": {
         "--data --checkpoint --encoder --method --protocol --pretrained --size --normalise --out "
         "--device --batch-size --probe-epochs --seed"
     },
+    "export": {"folder --out --layout"},
     "list": {"what"},
     "render": {
         "--meshes --classes --out --limit --objects --recipe --quality --views --size --seed "
@@ -103,6 +107,17 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["view", "nothing", "--sheet", "no-such-folder/a.png"], "no-such-folder"),
         (["view", "nothing", "--out", "page.txt"], ".html"),
         (["render", "--no-such-option"], "No such option"),
+        (["convert", "no-such.tar", "--out", "d"], "no-such.tar"),
+        (["convert", ".", "--out", "here"], "outside of them"),
+        (["convert", "a.tar", "--out", "d", "--channel-order", "grb"], "auto, rgb, bgr"),
+        (["convert", "a.tar", "--out", "d", "--views", "0"], "--views"),
+        (["convert", "a.tar", "--out", "d", "--shard-size", "0"], "--shard-size"),
+        (["convert", "a.tar", "--out", "d", "--recipe", "yow"], "Did you mean 'yaw'"),
+        (["convert", "a.tar", "--out", "d", "--split", "random"], "leak-free"),
+        (["convert", "a.tar", "--out", "d", "--val-list", "no-such.npy"], "no-such.npy"),
+        (["convert", "a.tar", "--out", "d", "--train-list", "t.npy"], "--val-list"),
+        (["export", "nothing", "--out", "d", "--layout", "imagenet"], "Known: official"),
+        (["export", "nothing", "--out", "a.tar.gz"], "give a .tar"),
         (["bench", "--method", "seie", "--data", "d"], "Did you mean 'sie'"),
         (["bench", "--method", ",", "--data", "d"], "--method is empty"),
         (["bench", "--method", "sie", "--data", "d", "--preset", "papier"], "'paper'"),
