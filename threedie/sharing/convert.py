@@ -113,8 +113,7 @@ def _convert(
         files.make_directory(work)
         with locked(work / "lock"):
             check_target(out, source, options)
-            for folder in (out, out / "index", work, work / "lists"):
-                files.sweep(folder)
+            _sweep(out)
             if not (work / "sealed.json").exists():
                 _fill_spool(source, out, progress)
             spool = Spool(work)
@@ -131,7 +130,13 @@ def _clear(out: Path) -> None:
     """Remove the working files; first the seal, without which the others are nothing."""
     with contextlib.suppress(OSError):
         (out / WORK / "sealed.json").unlink(missing_ok=True)
+        _sweep(out)
     shutil.rmtree(out / WORK, ignore_errors=True)
+
+
+def _sweep(out: Path) -> None:
+    for folder in (out, out / "index", out / WORK, out / WORK / "lists"):
+        files.sweep(folder)
 
 
 def _outcome(
