@@ -286,6 +286,7 @@ def test_what_is_set_aside_is_said(out: Path) -> None:
         (tar({n: c for n, c in SET.items() if n.endswith(".npy")}), "holds no whole picture"),
         (tar({n: c for n, c in SET.items() if n.endswith(".jpg")}), "holds no whole latent"),
         (tar({n: c for n, c in SET.items() if "_1." not in n}), "none of 8 objects is whole"),
+        (tar(published(size=4)), "its pictures have 4 pixels a side; 8 to 8192 are taken"),
     ],
 )
 def test_an_archive_of_which_nothing_can_be_made(out: Path, content: bytes, told: str) -> None:

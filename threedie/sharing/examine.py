@@ -16,6 +16,7 @@ from PIL import Image
 from threedie.errors import ManifestError
 from threedie.sharing.spool import Members, PictureFile, Spool
 
+_SMALLEST, _LARGEST = 8, 8192  # pixels a side, as dataset.json has it
 _LEVELS = np.arange(256, dtype=np.int64)
 _WINDOW, _THREADS = 16, 4
 """First views that are held, and decoded, at a time."""
@@ -54,6 +55,11 @@ class Examiner:
                 f"[FOLDER/]SYNSET/OBJECT/image_<v>.jpg and latent_<v>.npy. {_told(spool)}"
             )
         self.side, self.width = _most_common(good_sides), _most_common(widths)
+        if not _SMALLEST <= self.side <= _LARGEST:
+            raise ManifestError(
+                f"{where}: its pictures have {self.side} pixels a side; {_SMALLEST} to {_LARGEST} "
+                "are taken."
+            )
         if self.width != latent_size:
             raise ManifestError(
                 f"{where}: latents have {self.width} numbers, the recipe's have {latent_size}. "
