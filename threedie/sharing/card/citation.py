@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from threedie.sharing.escape import yaml
-from threedie.sharing.overview import Overview
+from threedie.sharing.card.escape import yaml
+from threedie.sharing.card.overview import Overview
 
 AUTHORS = (("Quentin", "Garrido"), ("Laurent", "Najman"), ("Yann", "LeCun"))
 TITLE = "Self-Supervised Learning of Split Invariant Equivariant Representations"

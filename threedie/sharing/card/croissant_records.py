@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from threedie.sharing.overview import Overview
-from threedie.sharing.tables import object_types, view_types
+from threedie.sharing.card.overview import Overview
+from threedie.sharing.card.tables import object_types, view_types
 
 _TYPES = {
     "string": "sc:Text",

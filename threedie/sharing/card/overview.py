@@ -23,8 +23,8 @@ from threedie.manifests.dataset import (
     ShardEntry,
     parse_json,
 )
-from threedie.sharing.escape import plain
-from threedie.sharing.terms import Terms, terms_of
+from threedie.sharing.card.escape import plain
+from threedie.sharing.card.terms import Terms, terms_of
 
 SPLIT_NAMES = {"val": "validation"}
 """What the hub calls our splits, where it is something else."""

@@ -16,11 +16,11 @@ from typing import Literal, Protocol
 
 from threedie.data.published import TRAIN_LIST, VAL_LIST, is_safe_name
 from threedie.errors import ConfigError, StorageError
-from threedie.sharing.inflate import Received, inflated
-from threedie.sharing.progress import ConvertProgress
-from threedie.sharing.set_aside import SetAside
-from threedie.sharing.spool import LATENT, PICTURE, SpoolWriter
-from threedie.sharing.tar_stream import MAX_MEMBER, TarStream
+from threedie.sharing.convert.inflate import Received, inflated
+from threedie.sharing.convert.progress import ConvertProgress
+from threedie.sharing.convert.set_aside import SetAside
+from threedie.sharing.convert.spool import LATENT, PICTURE, SpoolWriter
+from threedie.sharing.convert.tar_stream import MAX_MEMBER, TarStream
 
 _LISTS = {VAL_LIST, TRAIN_LIST}
 _MEMBER = re.compile(

@@ -12,12 +12,12 @@ from threedie import files
 from threedie.data.fetch import fetch
 from threedie.manifests.dataset import Converted
 from threedie.manifests.releases import Release
-from threedie.sharing.archive import ArchiveStream
-from threedie.sharing.convert import convert_archive
-from threedie.sharing.convert_command import conclusion
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.progress import ConsoleProgress
-from threedie.sharing.target import WORK
+from threedie.sharing.convert.command import conclusion
+from threedie.sharing.convert.convert import convert_archive
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConsoleProgress
+from threedie.sharing.transfer.archive import ArchiveStream
+from threedie.sharing.transfer.target import WORK
 
 VAL_LIST = "val_images.npy"
 

@@ -1,6 +1,6 @@
 """Other people's pictures into shards: a conversion that reads its source once, and can be killed.
 
-The source streams into a spool (spool.py), a plan is made of it (convert_plan.py), and the shards
+The source streams into a spool (spool.py), a plan is made of it (plan.py), and the shards
 are written out of the spool; dataset.json comes last. A conversion that was killed while it read
 begins anew; after that it goes on with the next shard, and the source is not touched again.
 """
@@ -19,19 +19,19 @@ from threedie.data import ledger
 from threedie.data.folders import locked
 from threedie.errors import ConfigError
 from threedie.manifests.dataset import DatasetManifest, Failure
-from threedie.sharing.convert_plan import ConvertOptions, make_plan
-from threedie.sharing.convert_shards import ShardWriter
-from threedie.sharing.convert_target import (
+from threedie.sharing.convert.plan import ConvertOptions, make_plan
+from threedie.sharing.convert.progress import ConvertProgress
+from threedie.sharing.convert.published_source import ArchiveSource, FolderSource, Source
+from threedie.sharing.convert.set_aside import SetAside
+from threedie.sharing.convert.shards import ShardWriter
+from threedie.sharing.convert.spool import Spool, SpoolWriter
+from threedie.sharing.convert.target import (
     WORK,
     check_room,
     check_target,
     finished_manifest,
     keep_plan,
 )
-from threedie.sharing.progress import ConvertProgress
-from threedie.sharing.published_source import ArchiveSource, FolderSource, Source
-from threedie.sharing.set_aside import SetAside
-from threedie.sharing.spool import Spool, SpoolWriter
 
 _ROOM = 2.2  # times the source: spool and shards, with headers, padding and index
 

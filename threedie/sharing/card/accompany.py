@@ -6,11 +6,11 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from threedie.sharing.card import shards_card, tables_card
-from threedie.sharing.citation import citation
-from threedie.sharing.croissant import croissant
-from threedie.sharing.overview import Overview
-from threedie.sharing.tables import objects_table, views_table
+from threedie.sharing.card.card import shards_card, tables_card
+from threedie.sharing.card.citation import citation
+from threedie.sharing.card.croissant import croissant
+from threedie.sharing.card.overview import Overview
+from threedie.sharing.card.tables import objects_table, views_table
 
 VIEWS, OBJECTS = "views.parquet", "objects.parquet"
 FOLDER = "tables"

@@ -24,7 +24,7 @@ from threedie.data.shard import BLOCK, end_of_shard
 from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.dataset import FILE_NAME, canonical_json, read_json
 from threedie.manifests.latents import Array
-from threedie.sharing.progress import ConsoleProgress, ConvertProgress
+from threedie.sharing.convert.progress import ConsoleProgress, ConvertProgress
 from threedie.words import plural
 
 LAYOUTS = ("official",)

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from threedie.manifests.dataset import Converted
-from threedie.sharing.caveats import caveats
-from threedie.sharing.citation import BIBTEX, publisher
-from threedie.sharing.croissant_records import record_sets
-from threedie.sharing.escape import plain
-from threedie.sharing.overview import HUB, Overview
+from threedie.sharing.card.caveats import caveats
+from threedie.sharing.card.citation import BIBTEX, publisher
+from threedie.sharing.card.croissant_records import record_sets
+from threedie.sharing.card.escape import plain
+from threedie.sharing.card.overview import HUB, Overview
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 _OWN = (

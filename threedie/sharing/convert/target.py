@@ -21,9 +21,9 @@ from threedie.manifests.dataset import (
 )
 from threedie.manifests.recipes import find_recipe
 from threedie.manifests.splits import split_rule
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.published_source import Source
-from threedie.sharing.spool import Sealed
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.published_source import Source
+from threedie.sharing.convert.spool import Sealed
 
 WORK = ".convert"
 _OURS = {WORK, ".download"}

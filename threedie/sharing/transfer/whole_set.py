@@ -17,8 +17,8 @@ from threedie.data.finish import finish_dataset
 from threedie.data.index import FOLDER, read_index
 from threedie.errors import ManifestError
 from threedie.manifests.dataset import FILE_NAME, ClassEntry, DatasetManifest
-from threedie.sharing.target import Target
-from threedie.sharing.transfer import (
+from threedie.sharing.transfer.target import Target
+from threedie.sharing.transfer.transfer import (
     OnBytes,
     Transfer,
     TransferProgress,

@@ -20,7 +20,7 @@ from rich.progress import (
     Progress as Bar,
 )
 
-from threedie.sharing.transfer import Transfer, TransferProgress
+from threedie.sharing.transfer.transfer import Transfer, TransferProgress
 from threedie.words import clock, plural
 
 _LINE_EVERY_S = 10.0

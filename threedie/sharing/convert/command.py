@@ -11,10 +11,10 @@ from rich.markup import escape
 from threedie.data import ledger
 from threedie.data.published import FILE_MEAN, FILE_STD, N_OBJECTS
 from threedie.manifests.dataset import DatasetManifest
-from threedie.sharing.convert import ConvertOutcome, convert_archive, convert_folder
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.progress import ConsoleProgress
-from threedie.sharing.published_source import FolderSource, open_source
+from threedie.sharing.convert.convert import ConvertOutcome, convert_archive, convert_folder
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConsoleProgress
+from threedie.sharing.convert.published_source import FolderSource, open_source
 from threedie.words import plural
 
 FINISHED_WITH_FAILURES = 3

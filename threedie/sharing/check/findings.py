@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from threedie.sharing.set_aside import SetAside
+from threedie.sharing.convert.set_aside import SetAside
 
 _MOST_KINDS = 50
 

@@ -15,13 +15,13 @@ from threedie.manifests.classes import choose_classes
 from threedie.manifests.dataset import DatasetManifest, Subset
 from threedie.manifests.releases import Release, releases
 from threedie.names import find
-from threedie.sharing.download_classes import download_classes
-from threedie.sharing.download_release import download_archive, say
-from threedie.sharing.download_set import Published, download_all, download_splits
-from threedie.sharing.licences import check_licence
-from threedie.sharing.target import Target, whole_of
-from threedie.sharing.transfer import check_jobs
-from threedie.sharing.transfer_progress import ConsoleProgress
+from threedie.sharing.transfer.classes import download_classes
+from threedie.sharing.transfer.licences import check_licence
+from threedie.sharing.transfer.progress import ConsoleProgress
+from threedie.sharing.transfer.release import download_archive, say
+from threedie.sharing.transfer.target import Target, whole_of
+from threedie.sharing.transfer.transfer import check_jobs
+from threedie.sharing.transfer.whole_set import Published, download_all, download_splits
 from threedie.words import plural
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from threedie.errors import ManifestError
-from threedie.sharing.spool import Members, PictureFile, Spool
+from threedie.sharing.convert.spool import Members, PictureFile, Spool
 
 _SMALLEST, _LARGEST = 8, 8192  # pixels a side, as dataset.json has it
 _LEVELS = np.arange(256, dtype=np.int64)

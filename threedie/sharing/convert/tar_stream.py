@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from threedie.errors import ManifestError
-from threedie.sharing.set_aside import SetAside
+from threedie.sharing.convert.set_aside import SetAside
 
 BLOCK = 512
 MAX_MEMBER = 64 * 2**20

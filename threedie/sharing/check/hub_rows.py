@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from threedie.sharing.findings import Findings
-from threedie.sharing.hub_types import EMPTY, NULL, Undecodable, columns_of
+from threedie.sharing.check.findings import Findings
+from threedie.sharing.check.hub_types import EMPTY, NULL, Undecodable, columns_of
 
 _NAME = re.compile(r"(?P<key>(?:.*/|)[^.]+)[.](?P<field>[^/]*)")
 _LOOKED_AT = 5

@@ -29,9 +29,9 @@ from threedie.manifests.dataset import (
     canonical_json,
     parse_json,
 )
-from threedie.sharing.download_set import Published, bring, index_names, part_of_classes
-from threedie.sharing.target import Target
-from threedie.sharing.transfer import OnBytes, Transfer, TransferProgress
+from threedie.sharing.transfer.target import Target
+from threedie.sharing.transfer.transfer import OnBytes, Transfer, TransferProgress
+from threedie.sharing.transfer.whole_set import Published, bring, index_names, part_of_classes
 
 _LONGEST_PART = 16 << 20
 """Bytes asked for at once, where wanted samples lie side by side."""

@@ -19,8 +19,8 @@ from threedie.data.dataset import check_hash, check_size
 from threedie.data.stores import Store, open_store
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import FILE_NAME, MAX_BYTES, DatasetManifest
-from threedie.sharing.sent import Sent
-from threedie.sharing.transfer import (
+from threedie.sharing.transfer.sent import Sent
+from threedie.sharing.transfer.transfer import (
     OnBytes,
     Transfer,
     TransferProgress,

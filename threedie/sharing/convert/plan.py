@@ -28,9 +28,9 @@ from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.dataset import ChannelEvidence, ClassEntry, Converted, Failure, Origin
 from threedie.manifests.recipes import Recipe, find_recipe, latents_in_range
 from threedie.manifests.splits import SplitRule, canonical_class, read_object_list, split_rule
-from threedie.sharing.channel_order import choose_order, weigh
-from threedie.sharing.examine import Examiner, FirstView
-from threedie.sharing.spool import Spool
+from threedie.sharing.convert.channel_order import choose_order, weigh
+from threedie.sharing.convert.examine import Examiner, FirstView
+from threedie.sharing.convert.spool import Spool
 from threedie.words import plural
 
 AskedOrder = Literal["auto", "rgb", "bgr"]

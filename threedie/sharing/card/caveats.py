@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from threedie.manifests.dataset import Converted, DatasetManifest
-from threedie.sharing.overview import Overview
+from threedie.sharing.card.overview import Overview
 from threedie.words import plural
 
 _OFFICIAL_LISTED, _OFFICIAL_RENDERED = 52_491, 52_472

@@ -1,4 +1,4 @@
-"""The dataset card, README.md: a head for the hub (card_header) and a text for people (card.md).
+"""The dataset card, README.md: a head for the hub (header) and a text for people (card.md).
 
 Whatever the template prints is escaped as Markdown, unless it is `_Raw`: code that is made of
 checked parts.
@@ -17,11 +17,11 @@ import jinja2
 
 from threedie.manifests.dataset import Converted, DatasetManifest
 from threedie.manifests.recipes import DESCRIPTIONS
-from threedie.sharing.card_header import shards_header, tables_header
-from threedie.sharing.caveats import caveats
-from threedie.sharing.citation import BIBTEX
-from threedie.sharing.escape import markdown, plain
-from threedie.sharing.overview import SPLIT_NAMES, Overview
+from threedie.sharing.card.caveats import caveats
+from threedie.sharing.card.citation import BIBTEX
+from threedie.sharing.card.escape import markdown, plain
+from threedie.sharing.card.header import shards_header, tables_header
+from threedie.sharing.card.overview import SPLIT_NAMES, Overview
 
 MEANINGS = {
     "rx": ("rotation about x, the first of three", "rad"),
@@ -94,7 +94,7 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters["raw"] = _Raw
-    text = files("threedie.sharing").joinpath("card.md").read_text(encoding="utf-8")
+    text = files("threedie.sharing.card").joinpath("card.md").read_text(encoding="utf-8")
     return environment.from_string(text)
 
 

@@ -21,10 +21,10 @@ from threedie.manifests.dataset import (
     read_json,
     validated,
 )
-from threedie.sharing.convert_plan import ConvertPlan
-from threedie.sharing.convert_target import WORK, check_room, is_whole
-from threedie.sharing.progress import ConvertProgress
-from threedie.sharing.spool import PictureFile, Spool
+from threedie.sharing.convert.plan import ConvertPlan
+from threedie.sharing.convert.progress import ConvertProgress
+from threedie.sharing.convert.spool import PictureFile, Spool
+from threedie.sharing.convert.target import WORK, check_room, is_whole
 
 _ROOM = 1.1  # headers, padding and index, beside the pictures
 

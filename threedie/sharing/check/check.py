@@ -12,10 +12,10 @@ from pathlib import Path
 
 from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.dataset import FILE_NAME, DatasetManifest
-from threedie.sharing.findings import Findings
-from threedie.sharing.hub_rows import Rows
-from threedie.sharing.hub_types import EXECUTED
-from threedie.sharing.tar_stream import BLOCK, TarStream
+from threedie.sharing.check.findings import Findings
+from threedie.sharing.check.hub_rows import Rows
+from threedie.sharing.check.hub_types import EXECUTED
+from threedie.sharing.convert.tar_stream import BLOCK, TarStream
 from threedie.words import plural
 
 _CHUNK = 1 << 20
