@@ -57,8 +57,9 @@ def _probe_epochs(run: Run) -> int | None:
     settings = run.results.protocol.settings
     for probe in run.results.protocol.changed:
         found = settings.get(probe)
-        if isinstance(found, Mapping) and isinstance(found.get("epochs"), int):
-            return int(found["epochs"])  # type: ignore[call-overload]
+        epochs = found.get("epochs") if isinstance(found, Mapping) else None
+        if isinstance(epochs, int):
+            return epochs
     return None
 
 

@@ -56,12 +56,8 @@ def run_facts(run: Run) -> Iterator[Fact]:
     if run.steps:
         yield "Steps", f"{run.steps[0]:,} of {run.steps[1]:,}"
     if record is not None:
-        for title, key in (
-            ("Batch", "batch_size"),
-            ("Precision", "precision"),
-            ("Preset", "preset"),
-        ):
-            yield title, shown(record.config.get(key, "?"))
+        for key in ("preset", "batch_size", "precision"):
+            yield key.replace("_", " ").capitalize(), shown(record.config.get(key, "?"))
         yield "Begun", shown(record.started)
         yield "Commit", shown(record.commit or "not known")
         yield "Trained with", _versions(record.versions)
@@ -75,7 +71,7 @@ def run_facts(run: Run) -> Iterator[Fact]:
 
 
 def summary(reports: list[GroupReport]) -> str:
-    """`6 runs of 3 methods on 1 data set.`"""
+    """How much there is: `6 runs of 3 methods on 1 data set`, and whether it is one group."""
     runs = sum(len(report.runs) for report in reports)
     methods = sum(len(report.methods) for report in reports)
     data = len({report.group.first.dataset.hash for report in reports})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from threedie.benchmark.grouping import merged
 from threedie.benchmark.report.canvas import Drawing, Mark, Style, style_of
@@ -173,7 +174,7 @@ def _points(curves: Sequence[Curve]) -> list[_CurvePoint]:
     """(bin, mean, lowest, highest) of each bin that has a value in some seed."""
     points: list[_CurvePoint] = []
     edges = curves[0].edges_deg
-    for i, ends in enumerate(zip(edges, edges[1:], strict=False)):
+    for i, ends in enumerate(pairwise(edges)):
         numbers = [c.points[i] for c in curves if drawable(c.points[i].value)]
         values = [n.value for n in numbers if n.value is not None]
         if values:

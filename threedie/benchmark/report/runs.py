@@ -1,4 +1,4 @@
-"""What a run left behind: its results, and beside them config.json and log.jsonl if they are there."""
+"""What a run left behind: its results, and the config.json and log.jsonl beside them, if any."""
 
 from __future__ import annotations
 

@@ -63,7 +63,8 @@ def _draw(shape: Line | Mark | Box | Words) -> Iterator[str]:
     else:
         anchor = "" if shape.anchor == "start" else f' text-anchor="{shape.anchor}"'
         place = f'x="{_n(shape.at[0])}" y="{_n(shape.at[1])}" font-size="{_n(shape.size)}"'
-        yield f'<text class="f-{shape.ink}" {place}{anchor}>{escape(shape.text, quote=False)}</text>'
+        text = escape(shape.text, quote=False)
+        yield f'<text class="f-{shape.ink}" {place}{anchor}>{text}</text>'
 
 
 def _mark(mark: Mark) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from threedie import files
 from threedie.benchmark.grouping import read_entries
@@ -17,6 +18,9 @@ from threedie.data.dataset import open_dataset
 from threedie.data.gallery import facts
 from threedie.errors import ConfigError, MissingExtra, ThreedieError
 from threedie.manifests.dataset import FILE_NAME
+
+if TYPE_CHECKING:
+    from threedie.benchmark.report.gallery import Look
 
 TARGET_BYTES, MOST_BYTES = 1_500_000, 5_000_000
 MOST_LOOKS = 4
@@ -126,7 +130,7 @@ def _has_predictor(run: Run) -> bool:
     return run.record is not None and found is not None and found.value is not None
 
 
-def _look(run: Run, data: str, on_progress: Progress) -> object:
+def _look(run: Run, data: str, on_progress: Progress) -> Look:
     try:
         from threedie.benchmark.report.gallery import look
     except ModuleNotFoundError as missing:
