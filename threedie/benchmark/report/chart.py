@@ -140,7 +140,7 @@ class Chart:
     def _legend(self, keys: Sequence[Key]) -> None:
         x, y = self._left, self._bottom + 52
         for key in keys:
-            label = _clipped(key.label)
+            label = clipped(key.label)
             wide = 20 + text_width(label) + 10
             if x > self._left and x + wide > self._right:
                 x, y = self._left, y + _ROW
@@ -153,8 +153,9 @@ class Chart:
             self.drawing.height = y + 10
 
 
-def _clipped(label: str) -> str:
-    return label if len(label) <= _LEGEND_LETTERS else f"{label[: _LEGEND_LETTERS - 1]}…"
+def clipped(label: str, letters: int = _LEGEND_LETTERS) -> str:
+    """At most so many letters of it."""
+    return label if len(label) <= letters else f"{label[: letters - 1]}…"
 
 
 def _tick(value: float, axis: Axis) -> str:

@@ -10,10 +10,20 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from threedie.benchmark.grouping import merged
-from threedie.benchmark.report.canvas import Drawing, Mark, Style, style_of
-from threedie.benchmark.report.chart import WIDTH, Axis, Chart, Key, drawable, linear, logarithmic
+from threedie.benchmark.report.canvas import Box, Drawing, Mark, Style, Words, style_of
+from threedie.benchmark.report.chart import (
+    WIDTH,
+    Axis,
+    Chart,
+    Key,
+    clipped,
+    drawable,
+    linear,
+    logarithmic,
+)
 from threedie.benchmark.report.privacy import shown
 from threedie.benchmark.report.runs import GroupReport, MethodReport, Run
+from threedie.benchmark.report.tables import class_tables
 from threedie.benchmark.training.log import Row
 from threedie.manifests.literature import Quoted, R2Kind, literature
 from threedie.manifests.results import Curve
@@ -255,6 +265,9 @@ def all_figures(reports: Sequence[GroupReport]) -> Iterator[Drawing]:
     """Every figure under a name of its own, for files."""
     for number, report in enumerate(reports, start=1):
         yield from group_figures(report, number)
+        classes = class_map(report, f"group-{number}-classes")
+        if classes is not None:
+            yield classes
         for run in report.runs:
             label = re.sub(r"[^A-Za-z0-9]+", "-", run.results.encoder.name).strip("-")[:40] or "run"
             yield from training(run, f"{run.anchor}-{label}-s{run.seed}"[:90])
@@ -273,6 +286,35 @@ def group_figures(report: GroupReport, number: int) -> list[Drawing]:
         ),
     ]
     return [sheet for sheet in found if sheet is not None]
+
+
+def class_map(report: GroupReport, name: str) -> Drawing | None:
+    """The page's first table of classes as a figure, for a paper; None without classes."""
+    tables = class_tables(report)
+    if not tables:
+        return None
+    title, table = tables[0]
+    wide, high, left, top = 64.0, 20.0, 110.0, 40.0
+    sheet = Drawing(
+        name,
+        f"{title} by class and method",
+        "A deeper colour is better.",
+        left + wide * len(table.head) + 10,
+        top + high * len(table.lines) + 10,
+    )
+    for i, method in enumerate(table.head):
+        sheet.add(
+            Words((left + wide * (i + 0.5), top - 8), clipped(method, 9), size=11, anchor="middle")
+        )
+    for j, line in enumerate(table.lines):
+        y = top + high * j
+        sheet.add(Words((left - 6, y + 14), clipped(line.name, 16), size=11, anchor="end"))
+        for i, cell in enumerate(line.cells):
+            if cell.heat:
+                sheet.add(Box((left + wide * i, y), (wide, high), cell.heat))
+            sheet.add(Words((left + wide * (i + 0.5), y + 14), cell.text, size=11, anchor="middle"))
+    sheet.add(Words((4, 14), f"{title} by class"))
+    return sheet
 
 
 def _middle(method: MethodReport, metric: str) -> float | None:

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 Detail = Literal["whole", "without curves", "none"]
 _WORDS: dict[Level, tuple[str, str]] = {
     "good": ("✓", "sound"),
+    "note": ("·", "sound"),
     "warn": ("▲", "read with care"),
     "bad": ("✗", "not usable"),
 }
@@ -183,13 +184,12 @@ def _verdict(method: MethodReport) -> dict[str, Any]:
 
 
 def _chance_notes(report: GroupReport) -> list[Fact]:
-    """What the chance row stands for, where results say it."""
-    notes = dict.fromkeys(
-        (shown(name), shown(number.note))
-        for name, number in report.group.first.chance.items()
-        if number.note
-    )
-    return list(notes)[:24]
+    """What the chance row stands for, and for which metrics, where results say it."""
+    metrics: dict[str, list[str]] = {}
+    for name, number in report.group.first.chance.items():
+        if number.note:
+            metrics.setdefault(shown(number.note), []).append(name)
+    return [(note, shown(", ".join(names), longest=600)) for note, names in metrics.items()][:24]
 
 
 def _figures(drawings: Sequence[Drawing], anchor: str) -> list[dict[str, Any]]:

@@ -6,9 +6,9 @@ Means and spreads are `grouping`'s, as in `3die compare`: no number is computed 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from threedie.benchmark.compare import COLUMNS, Column, comparison
+from threedie.benchmark.compare import Column, comparison
 from threedie.benchmark.grouping import cell, merged
 from threedie.benchmark.report.chart import drawable
 from threedie.benchmark.report.palette import heat
@@ -17,13 +17,12 @@ from threedie.benchmark.report.runs import GroupReport, MethodReport, Run
 from threedie.benchmark.report.verdict import at_chance, is_collapsed, is_trivial
 from threedie.manifests.classes import class_name
 from threedie.manifests.results import Number
+from threedie.words import plural
 
 MISSING = "–"
+_NOT_EVALUATED = "not evaluated"
 MOST_CLASSES = 120
-_REFERENCES = {
-    "identity": "identity (a predictor that does nothing)",
-    "oracle": "oracle (the true target)",
-}
+_REFERENCES = {"identity": "a predictor that does nothing", "oracle": "the true target"}
 _FLOOR = {"random": "untrained", "supervised": "labels given"}
 PER_CLASS = (("top1", "top-1", 2), ("rotation_geodesic_deg", "rotation error, degrees", 0))
 
@@ -36,7 +35,9 @@ class Cell:
     key: str = ""
     """What it is sorted by."""
     note: str = ""
-    """A second line: an interval, or why there is no value."""
+    """A second line: the spread over seeds, or an interval."""
+    why: str = ""
+    """Of a missing value."""
     heat: str = ""
 
 
@@ -75,26 +76,33 @@ def metric_table(report: GroupReport) -> Table:
         )
         for row, method in zip(table.rows[1:], report.methods, strict=True)
     ]
-    chance = Line(
-        "chance",
-        (Cell(MISSING), *(Cell(cell(table.rows[0].cells.get(c, []), c.digits)) for c in columns)),
-        "reference",
+    chance = _reference(
+        "chance", "knows nothing", [_value(table.rows[0].cells.get(c, []), c) for c in columns]
     )
-    others = [_reference(report, who, said, columns) for who, said in _REFERENCES.items()]
+    others = [
+        _reference(who, said, _others(report, who, columns)) for who, said in _REFERENCES.items()
+    ]
     kept = tuple(line for line in others if any(c.text != MISSING for c in line.cells))
     return Table(("seeds", *(c.title for c in columns)), tuple(lines), (chance, *kept))
 
 
 def _cell(values: Sequence[float], method: MethodReport, column: Column) -> Cell:
+    """A mean over its spread, or the one value over its interval."""
     if not values:
-        numbers = [
-            run.results.metrics.get(column.part, {}).get(column.metric) for run in method.runs
-        ]
-        why = next((n.note for n in numbers if n is not None and n.note), "not evaluated")
-        return Cell(MISSING, "", shown(why) if why != "not evaluated" else "")
-    numbers_here = method.method.numbers(column.part, column.metric)
-    note = _interval(numbers_here[0], column.digits) if len(numbers_here) == 1 else ""
-    return Cell(shown(cell(values, column.digits)), repr(merged(values)[0]), note)
+        asked = [run.results.metrics.get(column.part, {}) for run in method.runs]
+        found = [numbers[column.metric] for numbers in asked if column.metric in numbers]
+        return Cell(MISSING, why=next((shown(n.note) for n in found if n.note), _NOT_EVALUATED))
+    if len(values) > 1:
+        return _value(values, column)
+    return number_cell(method.method.numbers(column.part, column.metric)[0], column.digits)
+
+
+def _value(values: Sequence[float], column: Column) -> Cell:
+    """What `3die compare` prints, the spread below the mean."""
+    if not values:
+        return Cell(MISSING, why=_NOT_EVALUATED)
+    mean, _, spread = cell(values, column.digits).partition(" ± ")
+    return Cell(shown(mean), repr(merged(values)[0]), shown(f"± {spread}") if spread else "")
 
 
 def _interval(number: Number, digits: int) -> str:
@@ -103,17 +111,18 @@ def _interval(number: Number, digits: int) -> str:
     return shown(f"{number.low:.{digits}f} to {number.high:.{digits}f}")
 
 
-def _reference(report: GroupReport, who: str, said: str, columns: Sequence[Column]) -> Line:
-    cells = [Cell(MISSING)]
+def _reference(who: str, said: str, cells: Sequence[Cell]) -> Line:
+    return Line(who, (Cell(MISSING, why="nothing was trained"), *cells), said)
+
+
+def _others(report: GroupReport, who: str, columns: Sequence[Column]) -> list[Cell]:
+    """A predictor one can do without, over all runs; it has no parts."""
+    cells = []
     for column in columns:
-        numbers = [
-            run.results.references.get(who, {}).get(column.metric)
-            for run in report.runs
-            if column.part == "all"
-        ]
-        values = [n.value for n in numbers if n is not None and n.value is not None]
-        cells.append(Cell(shown(cell(values, column.digits))))
-    return Line(said, tuple(cells), "reference")
+        asked = [run.results.references.get(who, {}).get(column.metric) for run in report.runs]
+        values = [n.value for n in asked if n is not None and n.value is not None]
+        cells.append(_value(values if column.part == "all" else [], column))
+    return cells
 
 
 def run_table(report: GroupReport) -> Table:
@@ -131,56 +140,61 @@ def run_table(report: GroupReport) -> Table:
 
 
 def number_cell(number: Number | None, digits: int = 3) -> Cell:
-    """A value over its interval, or a dash over the reason."""
-    if number is None:
-        return Cell(MISSING)
-    if number.value is None:
-        return Cell(MISSING, "", shown(number.note or ""))
+    """A value over its interval, or a dash."""
+    if number is None or number.value is None:
+        return Cell(MISSING, why=shown((number and number.note) or _NOT_EVALUATED))
     return Cell(shown(f"{number.value:.{digits}f}"), repr(number.value), _interval(number, digits))
+
+
+TESTS = (
+    "effective rank",
+    "view cosine",
+    "object cosine",
+    "between / within",
+    "collapse",
+    "error",
+    "error of identity",
+    "gain",
+    "MRR",
+    "predictor",
+)
 
 
 def test_table(report: GroupReport) -> Table:
     """Collapse, and what a predictor is worth beside doing nothing; a row for each run."""
-    head = (
-        "effective rank",
-        "of",
-        "view cosine",
-        "object cosine",
-        "between / within",
-        "collapse",
-        "error",
-        "error of identity",
-        "gain",
-        "MRR",
-        "predictor",
+    return Table(
+        TESTS,
+        tuple(
+            Line(f"{shown(method.method.name)} s{run.seed}", (*_collapse(run), *_predictor(run)))
+            for method in report.methods
+            for run in method.runs
+        ),
     )
-    lines = [
-        Line(f"{shown(method.method.name)} s{run.seed}", tuple(_tests(run)))
-        for method in report.methods
-        for run in method.runs
-    ]
-    return Table(head, tuple(lines))
 
 
-def _tests(run: Run) -> Iterator[Cell]:
+def _collapse(run: Run) -> Iterator[Cell]:
     found = run.results.metrics.get("all", {})
-    yield number_cell(found.get("effective_rank"), 1)
-    yield Cell(str(run.results.encoder.dim), str(run.results.encoder.dim))
+    rank = number_cell(found.get("effective_rank"), 1)
+    yield replace(rank, note=f"of {run.results.encoder.dim}")
     for name in ("view_cosine", "object_cosine", "between_over_within"):
         yield number_cell(found.get(name))
     yield Cell("✗ collapsed" if is_collapsed(run) else "✓ none")
-    error, gain = found.get("equivariance_error"), found.get("equivariance_gain")
+
+
+def _predictor(run: Run) -> Iterator[Cell]:
+    found = run.results.metrics.get("all", {})
+    error = found.get("equivariance_error")
     if error is None or error.value is None:
-        yield from (Cell(MISSING) for _ in range(4))
-        yield Cell("no predictor")
+        yield from (Cell(MISSING, why="no predictor") for _ in range(4))
+        yield Cell("none")
         return
     yield number_cell(error)
     yield number_cell(run.results.references.get("identity", {}).get("equivariance_error"))
-    yield number_cell(gain)
+    yield number_cell(found.get("equivariance_gain"))
     yield number_cell(found.get("mrr_val"))
-    trivial, blind = is_trivial(run), at_chance(run, "mrr_val")
-    said = ["no better than doing nothing"] * trivial + ["ranks at chance"] * blind
-    yield Cell(f"✗ {', '.join(said)}" if said else "✓ moves towards the target")
+    said = ["no gain over identity"] if is_trivial(run) else []
+    said += ["ranks at chance"] if at_chance(run, "mrr_val") else []
+    yield Cell("✗ trivial" if said else "✓ moves", note=", ".join(said))
 
 
 def class_tables(report: GroupReport) -> list[tuple[str, Table]]:
@@ -193,41 +207,51 @@ def class_tables(report: GroupReport) -> list[tuple[str, Table]]:
 
 
 def _class_table(report: GroupReport, metric: str, digits: int) -> Table:
-    values = [_by_class(method, metric) for method in report.methods]
-    classes = sorted(
-        dict.fromkeys(c for found in values for c in found), key=lambda c: (class_name(c), c)
-    )
+    """Rows by the class's name, for people; only so many that they can be read."""
+    found = [_by_class(method, metric) for method in report.methods]
+    objects = {name: number.n for by_class in found for name, (number, *_) in by_class.items()}
+    classes = sorted(objects, key=lambda name: (class_name(name), name))[:MOST_CLASSES]
     means = {
-        (c, i): merged(found[c])[0] for i, found in enumerate(values) for c in classes if c in found
+        (name, i): merged([n.value for n in by_class[name] if n.value is not None])[0]
+        for i, by_class in enumerate(found)
+        for name in classes
+        if name in by_class
     }
-    sound = [v for v in means.values() if drawable(v)]
-    low, high = (min(sound), max(sound)) if sound else (0.0, 1.0)
-    falling = metric.endswith("deg")
-
-    def shaded(name: str, i: int) -> Cell:
-        value = means.get((name, i))
-        if value is None:
-            return Cell(MISSING)
-        share = (value - low) / (high - low) if high > low and drawable(value) else 0.5
-        color = heat(1 - share if falling else share)
-        return Cell(shown(f"{value:.{digits}f}"), repr(value), heat=color)
-
+    scale = _scale(list(means.values()), falling=metric.endswith("deg"))
     return Table(
         tuple(shown(method.method.name) for method in report.methods),
         tuple(
-            Line(shown(class_name(c)), tuple(shaded(c, i) for i in range(len(report.methods))))
-            for c in classes[:MOST_CLASSES]
+            Line(
+                shown(class_name(name)),
+                tuple(
+                    _shaded(means.get((name, i)), digits, scale) for i in range(len(report.methods))
+                ),
+                plural(objects[name], "object"),
+            )
+            for name in classes
         ),
     )
 
 
-def _by_class(method: MethodReport, metric: str) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {}
+def _scale(values: Sequence[float], *, falling: bool) -> tuple[float, float]:
+    """Values of the palest and of the deepest colour."""
+    sound = [value for value in values if drawable(value)] or [0.0]
+    return (max(sound), min(sound)) if falling else (min(sound), max(sound))
+
+
+def _shaded(value: float | None, digits: int, scale: tuple[float, float]) -> Cell:
+    if value is None:
+        return Cell(MISSING, why=_NOT_EVALUATED)
+    pale, deep = scale
+    share = (value - pale) / (deep - pale) if pale != deep and drawable(value) else 0.5
+    return Cell(shown(f"{value:.{digits}f}"), repr(value), heat=heat(share))
+
+
+def _by_class(method: MethodReport, metric: str) -> dict[str, list[Number]]:
+    """The seeds' numbers that are defined, by class."""
+    found: dict[str, list[Number]] = {}
     for run in method.runs:
         for name, number in run.results.per_class.get("all", {}).get(metric, {}).items():
             if number.value is not None:
-                found.setdefault(name, []).append(number.value)
+                found.setdefault(name, []).append(number)
     return found
-
-
-__all__ = ["COLUMNS", "Cell", "Line", "Table"]

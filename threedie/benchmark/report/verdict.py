@@ -19,7 +19,7 @@ from threedie.benchmark.training.log import Row, collapsed
 from threedie.manifests.results import Number
 from threedie.words import plural
 
-Level = Literal["good", "warn", "bad"]
+Level = Literal["good", "note", "warn", "bad"]
 ENOUGH_SEEDS = 3
 _FALLS_STILL = 0.05
 """Share of the whole fall of the loss that the last fifth may add before it counts as falling."""
@@ -92,7 +92,8 @@ def _chance(report: MethodReport) -> Iterator[Finding]:
     for title, metric in _JUDGED:
         hits = [run for run in report.runs if at_chance(run, metric)]
         if hits:
-            level: Level = "bad" if len(hits) == len(report.runs) else "warn"
+            nothing = metric == "top1" and len(hits) == len(report.runs)
+            level: Level = "bad" if nothing else "warn"  # an invariant method knows no rotation
             yield Finding(level, f"{title} is not above chance{_of(hits, report)}")
 
 
@@ -126,7 +127,7 @@ def _low(number: Number) -> float:
 def _seeds(report: MethodReport) -> Iterator[Finding]:
     count = len({run.seed for run in report.runs})
     if count < ENOUGH_SEEDS:
-        yield Finding("warn", f"{plural(count, 'seed')}: fewer than {ENOUGH_SEEDS} rank nothing")
+        yield Finding("warn", f"{plural(count, 'seed')}: a ranking needs {ENOUGH_SEEDS}")
     hashes = [run.results.encoder.checkpoint_sha256 for run in report.runs]
     known = [found for found in hashes if found]
     if len(set(known)) < len(known):
@@ -180,7 +181,7 @@ def is_falling(log: list[Row]) -> bool:
 
 def _notes(report: MethodReport) -> Iterator[Finding]:
     said = dict.fromkeys(note for run in report.runs for note in (*run.results.notes, *run.notes))
-    yield from (Finding("warn", note) for note in list(said)[:8])
+    yield from (Finding("note", note) for note in list(said)[:8])
 
 
 def _of(hits: list[Run], report: MethodReport) -> str:
