@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from threedie.benchmark.report.canvas import Drawing, Mark, Point, Style, Words, text_width
 
@@ -13,7 +14,6 @@ LARGEST = 1e9
 WIDTH = 440.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 30.0, 38.0
 _ROW = 18.0
-_LEGEND_LETTERS = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,31 +34,20 @@ class Axis:
         return (value - self.low) / (self.high - self.low)
 
 
-def drawable(value: object) -> bool:
+def drawable(value: Any) -> bool:
     """Whether it is a number that has a place on an axis."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value) and abs(value) <= LARGEST  # type: ignore[arg-type]
+    return number and abs(value) <= LARGEST  # NaN is not
 
 
-def linear(
-    label: str, values: Iterable[float], *, within: tuple[float, float] | None = None
-) -> Axis:
-    """An axis over the values, with round ticks.
-
-    Args:
-        label: what it shows.
-        values: what must be on it; none gives 0 to 1.
-        within: it reaches no farther than this where values don't.
-    """
+def linear(label: str, values: Iterable[float]) -> Axis:
+    """An axis over the values (0 to 1 without any), with round ticks."""
     found = list(values) or [0.0, 1.0]
     low, high = min(found), max(found)
-    pad = 0.06 * (high - low) or max(0.05, 0.05 * abs(high))
-    low, high = low - pad, high + pad
-    if within is not None:
-        low, high = max(low, min(within[0], min(found))), min(high, max(within[1], max(found)))
-    if high <= low:
-        high = low + 1.0
-    return Axis(label, low, high, _round_ticks(low, high))
+    pad = 0.06 * (high - low)
+    if pad < 1e-6 * max(abs(low), abs(high), 1e-3):
+        pad = max(0.05, 0.05 * abs(high))
+    return Axis(label, low - pad, high + pad, _round_ticks(low - pad, high + pad))
 
 
 def logarithmic(label: str, values: Sequence[float]) -> Axis:
@@ -140,20 +129,19 @@ class Chart:
     def _legend(self, keys: Sequence[Key]) -> None:
         x, y = self._left, self._bottom + 52
         for key in keys:
-            label = clipped(key.label)
-            wide = 20 + text_width(label) + 10
+            wide = 20 + text_width(key.label) + 10
             if x > self._left and x + wide > self._right:
                 x, y = self._left, y + _ROW
             self.drawing.add(
                 Mark((x + 5, y - 4), key.style.shape, key.style.ink, hollow=key.hollow)
             )
-            self.drawing.add(Words((x + 15, y), label))
+            self.drawing.add(Words((x + 15, y), key.label))
             x += wide
         if keys:
             self.drawing.height = y + 10
 
 
-def clipped(label: str, letters: int = _LEGEND_LETTERS) -> str:
+def clipped(label: str, letters: int = 26) -> str:
     """At most so many letters of it."""
     return label if len(label) <= letters else f"{label[: letters - 1]}…"
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from threedie.benchmark.grouping import merged
 from threedie.benchmark.report.canvas import Box, Drawing, Mark, Style, Words, style_of
 from threedie.benchmark.report.chart import (
+    LARGEST,
     WIDTH,
     Axis,
     Chart,
@@ -81,8 +82,9 @@ def scatter(report: GroupReport, kind: R2Kind, name: str) -> Drawing | None:
     xs += [q.top1 for q in quoted if q.top1 is not None]
     ys += [q.rotation_r2 for q in quoted if q.rotation_r2 is not None]
     sources = list(dict.fromkeys(q.source for q in quoted))
-    keys = [Key(shown(m.method.name), style_of(n)) for n, m, _, _ in ours]
-    keys += [Key(source, _hollow(i), hollow=True) for i, source in enumerate(sources)]
+    keys = [Key(_label(m), style_of(n)) for n, m, _, _ in ours]
+    said = {q.source: f"{q.source}: {q.setting}" for q in quoted}
+    keys += [Key(said[source], _hollow(i), hollow=True) for i, source in enumerate(sources)]
     chart = Chart(sheet, linear("top-1 →", xs), linear(f"↑ rotation R² ({kind})", ys), legend=keys)
     for value in base[0]:
         chart.post(value)
@@ -92,7 +94,7 @@ def scatter(report: GroupReport, kind: R2Kind, name: str) -> Drawing | None:
         says = f"{q.method}: top-1 {q.top1:.3f}, R² {q.rotation_r2:.3f} ({q.source}; {q.setting})"
         at = chart.at(float(q.top1 or 0), float(q.rotation_r2 or 0))
         sheet.add(Mark(at, _hollow(sources.index(q.source)).shape, "dim", hollow=True, says=says))
-        sheet.rows.append((q.method, f"{q.top1:.3f}", f"{q.rotation_r2:.3f}", q.source))
+        sheet.rows.append((q.method, f"{q.top1:.3f}", f"{q.rotation_r2:.3f}", said[q.source]))
     for (n, m, x, y), (across, up) in zip(ours, spans, strict=True):
         style, label = style_of(n), shown(m.method.name)
         sheet.line([chart.at(v, y) for v in across], style.ink, width=1)
@@ -137,7 +139,7 @@ def curve(report: GroupReport, metric: str, name: str) -> Drawing | None:
     ys = [v for _, _, points in lines for _, mean, low, high in points for v in (mean, low, high)]
     edges = [e for _, _, curves in found for e in curves[0].edges_deg if drawable(e)]
     across = Axis(f"{over}, degrees", min(edges), max(edges), tuple(sorted(set(edges)))[:13])
-    keys = [Key(shown(m.method.name), style_of(n)) for n, m, _ in lines]
+    keys = [Key(_label(m), style_of(n)) for n, m, _ in lines]
     chart = Chart(sheet, across, linear(f"↑ {title}", ys), legend=keys)
     for place, (n, m, points) in enumerate(lines):
         _curve_of(sheet, chart, m, n, points, shift=4.0 * (place - (len(lines) - 1) / 2))
@@ -175,9 +177,12 @@ def _curves(method: MethodReport, metric: str) -> list[Curve]:
     """Of all seeds, with one set of bins; nothing where there are too many to be seen."""
     found = [r.results.curves.get("all", {}).get(metric) for r in method.runs]
     curves = [c for c in found if c is not None and 0 < len(c.points) <= _MOST_BINS]
-    same = [c for c in curves if c.edges_deg == curves[0].edges_deg]
-    whole = same and all(drawable(edge) for edge in same[0].edges_deg)
-    return same if whole and any(_points(same)) else []
+    if not curves:
+        return []
+    edges = curves[0].edges_deg
+    rising = all(drawable(b) and a < b for a, b in pairwise((-LARGEST, *edges)))
+    same = [c for c in curves if rising and c.edges_deg == edges]
+    return same if same and _points(same) else []
 
 
 def _points(curves: Sequence[Curve]) -> list[_CurvePoint]:
@@ -219,7 +224,7 @@ def _panel(rows: list[Row], kind: str, title: str, name: str) -> Drawing | None:
         head=("quantity", "first", "last"),
     )
     styles = {term: style_of(i) for i, term in enumerate(lines)}
-    keys = [Key(shown(term), style) for term, style in styles.items()]
+    keys = [Key(clipped(shown(term)), style) for term, style in styles.items()]
     chart = Chart(sheet, linear("step", steps), up, legend=keys)
     for term, points in lines.items():
         style, path = styles[term], [chart.at(x, y) for x, y in points]
@@ -315,6 +320,10 @@ def class_map(report: GroupReport, name: str) -> Drawing | None:
             sheet.add(Words((left + wide * (i + 0.5), y + 14), cell.text, size=11, anchor="middle"))
     sheet.add(Words((4, 14), f"{title} by class"))
     return sheet
+
+
+def _label(method: MethodReport) -> str:
+    return clipped(shown(method.method.name))
 
 
 def _middle(method: MethodReport, metric: str) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files as resources
@@ -37,7 +37,13 @@ from threedie.benchmark.report.palette import DARK, HEATS, LIGHT, SERIES, tokens
 from threedie.benchmark.report.privacy import as_json, shown
 from threedie.benchmark.report.runs import GroupReport, MethodReport, Run
 from threedie.benchmark.report.svg import inline_svg
-from threedie.benchmark.report.tables import class_tables, metric_table, run_table, test_table
+from threedie.benchmark.report.tables import (
+    class_tables,
+    label,
+    metric_table,
+    run_table,
+    test_table,
+)
 from threedie.benchmark.report.verdict import Level, judge
 from threedie.manifests.literature import literature
 
@@ -123,7 +129,7 @@ class Page:
             drawn=self._drawn if fullness.training else {},
             thinned=not fullness.training,
             literature=literature(),
-            data=self._extras.data,
+            data=_shown(self._extras.data),
             left_out=[shown(line, longest=400) for line in self._extras.left_out],
             version=__version__,
             style=Markup(self._style),
@@ -140,8 +146,8 @@ class Page:
             "name": shown(f"{first.protocol.name} on {first.dataset.recipe or 'a data set'}"),
             "says": shown(report.group.says, longest=400),
             "verdicts": [_verdict(method) for method in report.methods],
-            "protocol": list(protocol_facts(first)),
-            "data": list(data_facts(first)),
+            "protocol": _shown(protocol_facts(first)),
+            "data": _shown(data_facts(first)),
             "table": metric_table(report),
             "runs_table": run_table(report),
             "tests": test_table(report),
@@ -156,8 +162,8 @@ class Page:
     def _run(self, method: MethodReport, run: Run) -> dict[str, Any]:
         return {
             "anchor": run.anchor,
-            "label": f"{shown(method.method.name)} s{run.seed}",
-            "facts": list(run_facts(run)),
+            "label": label(method, run),
+            "facts": _shown(run_facts(run)),
             "train": training_command(run),
             "evaluate": evaluation_command(run),
             "has_log": bool(run.log),
@@ -165,6 +171,10 @@ class Page:
             "look": self._extras.looks.get(run.anchor),
             "no_look": self._extras.no_looks.get(run.anchor),
         }
+
+
+def _shown(facts: Iterable[Fact]) -> list[Fact]:
+    return [(shown(name), shown(value, longest=600)) for name, value in facts]
 
 
 def _verdict(method: MethodReport) -> dict[str, Any]:
@@ -175,7 +185,7 @@ def _verdict(method: MethodReport) -> dict[str, Any]:
         "level": found.level,
         "sign": sign,
         "word": word,
-        "text": found.text,
+        "text": shown(found.text, longest=300),
         "findings": [
             {"level": f.level, "sign": _WORDS[f.level][0], "text": shown(f.text, longest=300)}
             for f in found.findings

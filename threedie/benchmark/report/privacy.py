@@ -19,8 +19,8 @@ _SECRET = re.compile(
     r"|(?i:\b(?:token|secret|password|api_?key)\s*[=:]\s*\S+)"
 )
 _PLACE = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]*"  # an address
-    r"|(?<![\w.…/])(?:~[\w.-]*|)/(?:[^\s'\"<>:,;)/]+/?)+"  # /home/me/x, ~/x
+    r"\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s'\"<>]*"  # an address
+    r"|(?<![\w.…/])(?:~[\w.-]*)?/[^\s'\"<>:,;)]+"  # /home/me/x, ~/x
     r"|\b[A-Za-z]:\\[^\s'\"<>:,;)]*|\\\\[^\s'\"<>:,;)]+"  # C:\x, \\host\x
 )
 _WHOLE_PLACE = re.compile(r"(?:~|/|[A-Za-z]:\\|\\\\|[A-Za-z][A-Za-z0-9+.-]*://)[^\n]*")

@@ -125,6 +125,11 @@ def _others(report: GroupReport, who: str, columns: Sequence[Column]) -> list[Ce
     return cells
 
 
+def label(method: MethodReport, run: Run) -> str:
+    """`sie s0`: a run among those of its method."""
+    return f"{shown(method.method.name)} s{shown(run.seed, longest=24)}"
+
+
 def run_table(report: GroupReport) -> Table:
     """A row for each run: its value and its 95 % interval over objects."""
     used = comparison(report.group).columns
@@ -135,7 +140,7 @@ def run_table(report: GroupReport) -> Table:
             for column in used:
                 number = run.results.metrics.get(column.part, {}).get(column.metric)
                 cells.append(number_cell(number, column.digits))
-            lines.append(Line(f"{shown(method.method.name)} s{run.seed}", tuple(cells)))
+            lines.append(Line(label(method, run), tuple(cells)))
     return Table(tuple(c.title for c in used), tuple(lines))
 
 
@@ -165,7 +170,7 @@ def test_table(report: GroupReport) -> Table:
     return Table(
         TESTS,
         tuple(
-            Line(f"{shown(method.method.name)} s{run.seed}", (*_collapse(run), *_predictor(run)))
+            Line(label(method, run), (*_collapse(run), *_predictor(run)))
             for method in report.methods
             for run in method.runs
         ),
@@ -199,10 +204,11 @@ def _predictor(run: Run) -> Iterator[Cell]:
 
 def class_tables(report: GroupReport) -> list[tuple[str, Table]]:
     """Class by method, the mean over seeds; darker is better."""
+    tables = [(t, _class_table(report, metric, digits)) for metric, t, digits in PER_CLASS]
     return [
-        (title, table)
-        for metric, title, digits in PER_CLASS
-        if (table := _class_table(report, metric, digits)).lines
+        (f"{title}, the first {MOST_CLASSES}" if len(found.lines) == MOST_CLASSES else title, found)
+        for title, found in tables
+        if found.lines
     ]
 
 

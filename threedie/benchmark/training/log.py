@@ -49,7 +49,7 @@ def read_log(path: Path) -> list[Row]:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         if not all(isinstance(row.get("step"), int) for row in rows):
             raise ValueError("a line without a step")
-    except (OSError, ValueError, AttributeError) as err:
+    except (OSError, ValueError, AttributeError, RecursionError) as err:
         raise ManifestError(f"{path} is damaged ({err}); delete it, and the run goes on.") from err
     return rows
 
