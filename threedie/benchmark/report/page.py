@@ -169,7 +169,7 @@ class Page:
             "has_log": bool(run.log),
             "notes": [shown(note, longest=300) for note in run.notes],
             "look": self._extras.looks.get(run.anchor),
-            "no_look": self._extras.no_looks.get(run.anchor),
+            "no_look": shown(self._extras.no_looks.get(run.anchor, ""), longest=300),
         }
 
 
