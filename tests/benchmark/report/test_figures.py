@@ -23,8 +23,11 @@ from threedie.benchmark.report.canvas import Box, Drawing, Line, Mark, Words, st
 from threedie.benchmark.report.chart import WIDTH, Chart, linear, logarithmic
 from threedie.benchmark.report.palette import LIGHT, heat
 from threedie.benchmark.report.png import file_png
+from threedie.benchmark.report.rotation_curves import curve as curve_of
 from threedie.benchmark.report.runs import GroupReport, read_groups
+from threedie.benchmark.report.scatter import scatter
 from threedie.benchmark.report.svg import file_svg, inline_svg
+from threedie.benchmark.report.training_curves import thinned, training
 from threedie.benchmark.report.write import write_figures
 from threedie.manifests.literature import literature
 
@@ -60,7 +63,7 @@ def test_ticks_are_round() -> None:
 
 def test_scatter_shows_means_intervals_and_chance(tmp_path: Path) -> None:
     group = group_of(tmp_path, body(seed=0, top1=0.4), body(seed=1, top1=0.6), body("vicreg"))
-    sheet = figures.scatter(group, "global", "s")
+    sheet = scatter(group, "global", "s")
     assert sheet is not None
     ours = [m for m in marks(sheet) if not m.hollow]
     assert [m.says for m in ours] == [
@@ -79,13 +82,13 @@ def test_published_values_stay_with_their_kind(tmp_path: Path) -> None:
         ("global", {"ContextSSL (figures)", "EquiCaps (README)"}),
         ("uniform", {"seq-JEPA, Table 1", "seq-JEPA, Table 11"}),
     ):
-        sheet = figures.scatter(group_of(tmp_path / kind, body()), kind, "s")  # type: ignore[arg-type]
+        sheet = scatter(group_of(tmp_path / kind, body()), kind, "s")  # type: ignore[arg-type]
         assert sheet is not None
         hollow = [m for m in marks(sheet) if m.hollow]
         assert len(hollow) == sum(q.r2_kind == kind for q in literature())
         assert all(any(source in m.says for source in sources) for m in hollow)
         assert any("128 px, batch 512, 1000 epochs" in m.says for m in hollow)
-    yaw = figures.scatter(group_of(tmp_path, changed(body(), dataset__recipe="yaw")), "global", "s")
+    yaw = scatter(group_of(tmp_path, changed(body(), dataset__recipe="yaw")), "global", "s")
     assert yaw is not None
     assert not [m for m in marks(yaw) if m.hollow]
 
@@ -103,16 +106,16 @@ def test_literature_is_shares_and_says_its_source() -> None:
 
 def test_curves_are_means_over_seeds(tmp_path: Path) -> None:
     other = changed(body(seed=1), curves={"all": {"top1": curve("absolute", 0.45, 0.5, 0.75)}})
-    sheet = figures.curve(group_of(tmp_path, body(seed=0), other), "top1", "c")
+    sheet = curve_of(group_of(tmp_path, body(seed=0), other), "top1", "c")
     assert sheet is not None
     assert sheet.rows[0] == ("sie", "0 to 60", "0.350", "0.150 to 0.550")  # of .25 and .45, ± .1
-    assert figures.curve(group_of(tmp_path / "b", body()), "mrr_val", "c") is None
+    assert curve_of(group_of(tmp_path / "b", body()), "mrr_val", "c") is None
 
 
 def test_a_bin_without_a_value_is_left_out(tmp_path: Path) -> None:
     holed = curve("relative", 0.2, 0.4, 0.6)
     holed["points"][1] = number(None)
-    sheet = figures.curve(
+    sheet = curve_of(
         group_of(tmp_path, changed(body(), curves={"all": {"mrr_val": holed}})), "mrr_val", "c"
     )
     assert sheet is not None
@@ -121,22 +124,22 @@ def test_a_bin_without_a_value_is_left_out(tmp_path: Path) -> None:
 
 def test_a_long_log_is_thinned_to_its_means() -> None:
     log = [{"step": i, "loss": float(i)} for i in range(1, 1001)]
-    rows = figures.thinned(log)
+    rows = thinned(log)
     assert len(rows) == 77  # 13 lines each
     assert rows[0] == {"step": 13, "loss": 7.0}
     assert rows[-1]["step"] == 1000
-    assert figures.thinned(log[:80]) == log[:80]
+    assert thinned(log[:80]) == log[:80]
 
 
 def test_panels_are_what_the_log_has(tmp_path: Path) -> None:
     group = group_of(tmp_path, body())
-    panels = figures.training(group.runs[0], "t")
+    panels = training(group.runs[0], "t")
     assert [p.name for p in panels] == ["t-loss", "t-online", "t-repr"]
     assert [row[0] for row in panels[0].rows] == ["loss", "invariance"]
     assert panels[0].rows[0] == ("loss", "9", str(FLAT[-1]["loss"]))
     bare = run_folder(tmp_path / "bare", body(), log=None)
     (alone,) = read_groups(read_entries([bare])[0])
-    assert figures.training(alone.runs[0], "t") == []
+    assert training(alone.runs[0], "t") == []
 
 
 def test_the_class_map_shades_by_value(tmp_path: Path) -> None:

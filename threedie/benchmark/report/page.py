@@ -27,15 +27,11 @@ from threedie.benchmark.report.facts import (
     run_facts,
     summary,
 )
-from threedie.benchmark.report.figures import (
-    group_figures,
-    is_published_data,
-    quoted_beside,
-    training,
-)
+from threedie.benchmark.report.figures import group_figures
 from threedie.benchmark.report.palette import DARK, HEATS, LIGHT, SERIES, tokens
 from threedie.benchmark.report.privacy import as_json, shown
 from threedie.benchmark.report.runs import GroupReport, MethodReport, Run
+from threedie.benchmark.report.scatter import is_published_data, quoted_beside
 from threedie.benchmark.report.svg import inline_svg
 from threedie.benchmark.report.tables import (
     class_tables,
@@ -44,6 +40,7 @@ from threedie.benchmark.report.tables import (
     run_table,
     test_table,
 )
+from threedie.benchmark.report.training_curves import training
 from threedie.benchmark.report.verdict import Level, judge
 from threedie.manifests.literature import literature
 

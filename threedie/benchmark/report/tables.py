@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from threedie.benchmark.compare import Column, comparison
 from threedie.benchmark.grouping import cell, merged
-from threedie.benchmark.report.chart import drawable
+from threedie.benchmark.report.chart import clipped, drawable
 from threedie.benchmark.report.palette import heat
 from threedie.benchmark.report.privacy import shown
 from threedie.benchmark.report.runs import GroupReport, MethodReport, Run
@@ -128,6 +128,11 @@ def _others(report: GroupReport, who: str, columns: Sequence[Column]) -> list[Ce
 def label(method: MethodReport, run: Run) -> str:
     """`sie s0`: a run among those of its method."""
     return f"{shown(method.method.name)} s{shown(run.seed, longest=24)}"
+
+
+def legend_name(method: MethodReport) -> str:
+    """Of a method in a figure: shorter than in a table."""
+    return clipped(shown(method.method.name))
 
 
 def run_table(report: GroupReport) -> Table:
