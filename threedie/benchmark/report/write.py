@@ -106,10 +106,8 @@ def _extras(
         if _has_predictor(method.runs[0])
     ]
     if data is None:
-        why = "Not looked at. `3die report RUNS --data DATASET` asks the predictor of {}."
-        return Extras(
-            no_looks={run.anchor: why.format("this run") for run in lookable}, left_out=left_out
-        )
+        why = "Not looked at. `3die report RUNS --data DATASET` asks its predictor."
+        return Extras(no_looks={run.anchor: why for run in lookable}, left_out=left_out)
     card = _card(data)
     looks, failed = {}, {}
     for place, run in enumerate(lookable):
