@@ -46,6 +46,7 @@ VERBS = {
         "--address --cpus-per-shard --gpus-per-shard --staging --dry-run"
     },
     "merge": {"target parts"},
+    "report": {"runs --data --out --figures --allow-large"},
     "verify": {"folder --rerender --meshes --seed"},
     "view": {"folder --out --per-class --views --sheet"},
 }
@@ -140,6 +141,10 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["eval", "--data", "no-such-folder", "--encoder", "resnet18"], "no-such-folder"),
         (["compare", "no-such-run"], "no-such-run"),
         (["compare"], "Missing argument"),
+        (["report", "no-such-run"], "no-such-run"),
+        (["report", "."], "3die bench"),
+        (["report", ".", "--out", "page.txt"], ".html"),
+        (["report", ".", "--out", "no-such-folder/a.html"], "no-such-folder"),
         (["list", "everything"], "classes"),
         (["no-such-verb"], "No such command"),
     ],
