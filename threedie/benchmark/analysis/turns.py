@@ -1,0 +1,40 @@
+"""Turns about one axis of the object's own frame, and how far a pose has been turned about it.
+
+Poses are turned from the right: R becomes R·q, as inv(R1)·R2 says. Quaternions are xyzw.
+
+Shape suffixes: K = steps, R = rows.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from threedie.benchmark.evaluation.metrics import Array
+from threedie.manifests.analysis import AXES, Axis
+
+_STILL = 1e-6
+
+
+def steps_deg(steps: int) -> Array:
+    """(steps + 1,) from −180 to 180, both ends: one pose, reached by q and by −q."""
+    return np.linspace(-180.0, 180.0, steps + 1)
+
+
+def turns(axis: Axis, degrees_K: Array) -> Array:
+    """(K, 4) unit quaternions about an axis; w >= 0 within ±180°, as most of what training saw."""
+    half = np.radians(degrees_K) / 2
+    q_K4 = np.zeros((len(half), 4))
+    q_K4[:, AXES.index(axis)], q_K4[:, 3] = np.sin(half), np.cos(half)
+    return q_K4
+
+
+def twist_deg(q_R4: Array, axis: Axis) -> Array:
+    """(…) how far rotations turn about the axis, in [−180, 180]: their twist (swing–twist)."""
+    half = np.arctan2(q_R4[..., AXES.index(axis)], q_R4[..., 3])
+    return np.asarray(np.degrees(np.angle(np.exp(2j * half))), dtype=np.float64)
+
+
+def turned_axes(q_R4: Array) -> tuple[Axis, ...]:
+    """The axes that any of the rotations turns about."""
+    spread = np.abs(q_R4[..., :3]).reshape(-1, 3).max(axis=0, initial=0.0)
+    return tuple(axis for axis, most in zip(AXES, spread, strict=True) if most > _STILL)
