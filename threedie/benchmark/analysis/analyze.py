@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,7 @@ def analyze(
     dataset: Data,
     *,
     predictor: Predictor | None = None,
+    parts: Mapping[str, slice] | None = None,
     about: About | None = None,
     known: Results | None = None,
     axes: Sequence[Axis] | None = None,
@@ -57,6 +58,7 @@ def analyze(
         method: as `evaluate` takes it; without a predictor only factors are scored.
         dataset: as `evaluate` takes it; val is looked at, train only by probes.
         predictor: where the method does not bring its own.
+        parts: named columns of the representation, likewise.
         about: name, config and checkpoint for the record.
         known: results of an evaluation; taken where they are of this checkpoint and data set.
         axes: to turn about; None: those that the data set turns about.
@@ -84,6 +86,7 @@ def analyze(
         dataset,
         protocol=find_protocol(_PROTOCOL),
         predictor=predictor,
+        parts=parts,
         device=device,
         seed=seed,
         size=size,

@@ -20,6 +20,7 @@ from threedie.benchmark.evaluation import metrics
 from threedie.benchmark.evaluation.bootstrap import Resampler
 from threedie.benchmark.evaluation.metrics import Array, Ints
 from threedie.benchmark.evaluation.neighbours import unit
+from threedie.benchmark.evaluation.targets import positive_w
 from threedie.manifests.results import Number
 
 TRIPLES = 8
@@ -29,7 +30,14 @@ _NOTHING = 1e-9
 _COLLAPSED = "all views of an object have one embedding: there is no distance to measure by"
 NEED_THREE = ("composition", "composition_swapped", "two_steps", "other_rotation", "other_hues")
 """Laws that need a third view."""
-NAMES = ("prediction", "identity", "double_cover", "inverse", *NEED_THREE)
+NAMES = (
+    "prediction",
+    "prediction_positive_w",
+    "identity",
+    "double_cover",
+    "inverse",
+    *NEED_THREE,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +124,8 @@ def _laws(embedded: Embedded, t: Triples) -> dict[str, tuple[Tensor, Tensor]]:
         "inverse": (predict(ab, embedded.latents(n, t.b_R, t.a_R)), e_a),
     }
     if embedded.group != "color":
-        found["double_cover"] = (predict(e_a, _other_sign(z_ab)), ab)
+        found["double_cover"] = (predict(e_a, with_other_sign(z_ab)), ab)
+        found["prediction_positive_w"] = (predict(e_a, with_positive_w(z_ab)), e_b)
     if t.c_R is None:
         return found
     z_bc, z_ac = embedded.latents(n, t.b_R, t.c_R), embedded.latents(n, t.a_R, t.c_R)
@@ -136,9 +145,14 @@ def _laws(embedded: Embedded, t: Triples) -> dict[str, tuple[Tensor, Tensor]]:
     return found
 
 
-def _other_sign(z_RG: Array) -> Array:
+def with_other_sign(z_RG: Array) -> Array:
     """−q for q; hues stay."""
     return np.concatenate([-z_RG[:, :4], z_RG[:, 4:]], axis=1)
+
+
+def with_positive_w(z_RG: Array) -> Array:
+    """The one of q and −q with w >= 0; hues stay."""
+    return np.concatenate([positive_w(z_RG[:, :4]), z_RG[:, 4:]], axis=1)
 
 
 def _cut(t: Triples, first: int) -> Triples:
@@ -148,7 +162,7 @@ def _cut(t: Triples, first: int) -> Triples:
 
 
 def _gap(x_RE: Tensor, y_RE: Tensor) -> Gap:
-    cosine_R = 1 - (unit(x_RE) * unit(y_RE)).sum(dim=1)
+    cosine_R = (1 - (unit(x_RE) * unit(y_RE)).sum(dim=1)).clamp_min(0)
     square_R = (x_RE - y_RE).square().sum(dim=1)
     return Gap(cosine_R=cosine_R.cpu().numpy(), square_R=square_R.cpu().numpy())
 

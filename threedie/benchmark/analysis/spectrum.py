@@ -28,19 +28,26 @@ MOVES = 12
 _KEPT = 0.99
 _ZERO = 1e-12
 _AFFINE = 1e-6
+_FAR = (1.0, 1e3)
+"""Lengths of the far points, over √E."""
 
 
 def is_affine(embedded: Embedded, triples: Triples) -> bool:
-    """Whether f(x + y) + f(0) = f(x) + f(y), on real views and a real move."""
-    n = triples.object_R[:1].repeat(16)
-    x = embedded.rows(triples.object_R[:16], triples.a_R[:16])
-    y = embedded.rows(triples.object_R[-16:], triples.b_R[-16:])
-    count = min(len(x), len(y))
-    x, y, n = x[:count], y[:count], n[:count]
-    z = embedded.latents(n, triples.a_R[:1].repeat(count), triples.b_R[:1].repeat(count))
-    f = [embedded.predict(e, z) for e in (x, y, x + y, torch.zeros_like(x))]
-    gap = (f[2] + f[3] - f[0] - f[1]).abs().max()
-    return float(gap) <= _AFFINE * float(f[0].abs().max() + f[1].abs().max())
+    """Whether f(x + y) + f(0) = f(x) + f(y) at a real move, near real views and far from them.
+
+    Far points, in fixed random directions, cross every kink of a ReLU that real views may not.
+    """
+    random = torch.Generator().manual_seed(0)
+    far = torch.randn(2, 4 * len(_FAR), embedded.width, generator=random, dtype=torch.float64)
+    far *= torch.tensor(_FAR, dtype=torch.float64).repeat(4)[:, None]
+    views = embedded.rows(triples.object_R[:16], triples.a_R[:16])
+    others = embedded.rows(triples.object_R[-16:], triples.b_R[-16:])
+    x, y = torch.cat([views, far[0].to(views)]), torch.cat([others, far[1].to(views)])
+    first = (triples.object_R[:1], triples.a_R[:1], triples.b_R[:1])
+    z_NG = embedded.latents(*first).repeat(len(x), axis=0)
+    f = [embedded.predict(e, z_NG) for e in (x, y, x + y, torch.zeros_like(x))]
+    gap, size = (f[2] + f[3] - f[0] - f[1]).norm(dim=1), f[0].norm(dim=1) + f[1].norm(dim=1)
+    return bool((gap <= _AFFINE * size.clamp_min(_ZERO)).all())
 
 
 def spectra(embedded: Embedded, triples: Triples, *, affine: bool) -> tuple[Spectrum, ...]:

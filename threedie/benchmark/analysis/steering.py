@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from threedie.benchmark.analysis.embedded import Embedded
-from threedie.benchmark.analysis.laws import Triples
+from threedie.benchmark.analysis.laws import Triples, with_positive_w
 from threedie.benchmark.evaluation.bootstrap import Resampler
 from threedie.benchmark.evaluation.features import Features
 from threedie.benchmark.evaluation.invariance import within_share
@@ -26,11 +26,12 @@ def measure_steering(
     """The share of variance that moves make, and the share that real views make.
 
     `moved_share`: variance over moves / (over moves + between objects), of view 0 moved by the same
-    real moves for every object. `view_share`: the same of real views, which is what a perfect
-    predictor comes near. Of unit vectors, since cosines are what is ranked.
+    real moves for every object (w >= 0: a sign is no move). `view_share`: the same of real views,
+    which is what a perfect predictor comes near. Of unit vectors, since cosines are what is ranked.
     """
     rows = np.unique(np.linspace(0, len(triples.object_R) - 1, _MOVES).astype(np.int64))
     z_KG = embedded.latents(triples.object_R[rows], triples.a_R[rows], triples.b_R[rows])
+    z_KG = z_KG if embedded.group == "color" else with_positive_w(z_KG)
     source_NE = embedded.e_NVE[:, 0]
     moved_KNE = [
         embedded.predict(source_NE, np.broadcast_to(z, (len(source_NE), len(z)))) for z in z_KG

@@ -13,17 +13,18 @@ from threedie.manifests.results import Number
 Lines = list[list[str]]
 
 LAWS = {
-    "prediction": "moved a → b, against b",
-    "two_steps": "moved a → b → c, against c",
-    "identity": "moved by q = identity, against itself",
-    "inverse": "moved there and back, against itself",
-    "composition": "moved twice, against once",
+    "prediction": "moved to b, from b",
+    "prediction_positive_w": "… with w ≥ 0",
+    "other_rotation": "… by another q",
+    "other_hues": "… by other hues",
+    "two_steps": "moved to b, then c, from c",
+    "identity": "q = identity, from itself",
+    "inverse": "there and back, from itself",
+    "composition": "twice, from once",
     "composition_swapped": "… in the wrong order",
-    "double_cover": "moved by −q, against by q",
-    "other_rotation": "moved by another q, against b",
-    "other_hues": "moved by other hues, against b",
+    "double_cover": "by −q, from by q",
 }
-"""What is compared, in the order of the table."""
+"""How far what is from what, in the order of the table."""
 KEPT, NEARLY = 0.1, 0.5
 """A law whose ratio is below these is kept, or nearly."""
 _READ = 0.05
@@ -32,9 +33,9 @@ _READ = 0.05
 
 def law_lines(found: Analysis) -> Lines:
     """Laws: cosine error, and both ratios to the distance between two views of an object."""
-    lines = [["law", "1 − cos", "of two views' 1 − cos", "of two views' squared distance"]]
+    lines = [["how far is", "1 − cos", "/ views'", "squares / views'"]]
     kinds = ("cosine_error", "cosine_ratio", "square_ratio")
-    for law, says in {"view": "two views of an object", **LAWS}.items():
+    for law, says in {"view": "a view from another", **LAWS}.items():
         numbers = [found.numbers.get(f"{law}_{kind}") for kind in kinds]
         if numbers[0] is not None and numbers[0].value is not None:
             lines.append([says, *map(cell, numbers)])
@@ -155,9 +156,9 @@ def _laws(found: Analysis) -> Iterator[str]:
         if ratio is not None:
             how = "holds" if ratio < KEPT else "nearly holds" if ratio < NEARLY else "does not hold"
             yield f"“{says}” {how}: {ratio:.2f} of the distance between two views of an object."
-    swapped = _value(found, "composition_swapped_cosine_ratio")
-    right = _value(found, "composition_cosine_ratio")
-    if right is not None and swapped is not None and swapped < right:
+    right = found.numbers.get("composition_cosine_ratio")
+    swapped = found.numbers.get("composition_swapped_cosine_ratio")
+    if right and swapped and _above(right, swapped):
         yield "It composes better in the wrong order than in the right one."
 
 
