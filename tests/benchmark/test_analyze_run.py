@@ -23,7 +23,14 @@ from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.analysis import FILE_NAME, Analysis
 
 OUT = Console(file=io.StringIO(), width=100)
-TINY = ("size=32", "batch_size=8", "epochs=1", "threads=1", "projector=16,16,12")
+TINY = (
+    "encoder=tests.benchmark.training.tiny:tiny",
+    "size=32",
+    "batch_size=8",
+    "epochs=1",
+    "threads=1",
+    "projector=16,16,12",
+)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from threedie.manifests.analysis import Axis, PredictorInfo, Shown, Spectrum, Sw
 from threedie.manifests.results import Number, Numbers
 
 _UNMEASURED = "it needs a third view of each object, or a latent that this predictor is not told"
+_OTHERS = ("rotation_gain", "hues_gain", "negative_w_share", "moved_share", "view_share")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +97,7 @@ def nothing(why: str) -> Numbers:
     """Every law as a null, with the reason."""
     kinds = ("cosine_error", "cosine_ratio", "square_ratio")
     names = [f"{name}_{kind}" for name in laws.NAMES for kind in kinds]
-    names += ["view_cosine_error", "rotation_gain", "hues_gain", "moved_share", "view_share"]
+    names += ["view_cosine_error", *_OTHERS]
     return {name: Number(value=None, n=0, note=why) for name in names}
 
 

@@ -27,6 +27,8 @@ LAWS = {
 """How far what is from what, in the order of the table."""
 KEPT, NEARLY = 0.1, 0.5
 """A law whose ratio is below these is kept, or nearly."""
+_OPPOSITE = 1.9
+"""1 − cosine above this is the other side."""
 _READ = 0.05
 """A score this far above chance, by its interval, is said to be read."""
 
@@ -167,10 +169,13 @@ def _sign(found: Analysis) -> Iterator[str]:
     error = _value(found, "double_cover_cosine_error")
     if error is None:
         return
-    if error > 1.9:
+    if error > _OPPOSITE:
+        share, own = _value(found, "negative_w_share"), _value(found, "prediction_cosine_error")
+        positive = _value(found, "prediction_positive_w_cosine_error")
         yield (
             "q and −q, one rotation, move to opposite points (a map that is linear in q can't do "
-            "otherwise): it hangs on the signs that the data's quaternions happen to have."
+            f"otherwise), and {share or 0:.0%} of the data's q have w < 0: with w ≥ 0 throughout "
+            f"the error to the target is {positive or 0:.3f} and not {own or 0:.3f}."
         )
     elif (ratio := _value(found, "double_cover_cosine_ratio")) is not None:
         same = "the same place" if ratio < KEPT else "different places"
