@@ -19,7 +19,7 @@ from threedie import files
 from threedie.benchmark.analyze_run import analyze_run
 from threedie.benchmark.bench import bench
 from threedie.benchmark.requests import AnalyzeRequest, BenchRequest, parse_axes
-from threedie.errors import ConfigError, ManifestError
+from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.analysis import FILE_NAME, Analysis
 
 OUT = Console(file=io.StringIO(), width=100)
@@ -119,12 +119,12 @@ def test_a_full_disk_leaves_the_old_file(
 
     def full(target: Path, content: object) -> object:
         if target == path:
-            raise files.StorageError("no space left")
+            raise StorageError("no space left")
         return put(target, content)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(files, "put", full)
-        with pytest.raises(files.StorageError):
+        with pytest.raises(StorageError):
             analyze_run(request, console=OUT)
     assert path.read_bytes() == old
 
