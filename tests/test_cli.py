@@ -28,12 +28,18 @@ VERBS = {
     },
     "check": {"targets --hub"},
     "compare": {"runs --format --out"},
+    "convert": {
+        "source --out --split --val-list --train-list --recipe --views --shard-size --channel-order"
+    },
     "doctor": set(),
+    "download": {"what --out --split --classes --jobs --from --accept-license --offline"},
     "eval": {
         "--data --checkpoint --encoder --method --protocol --pretrained --size --normalise --out "
         "--device --batch-size --probe-epochs --seed"
     },
+    "export": {"folder --out --layout"},
     "list": {"what"},
+    "publish": {"folder destination --jobs --replace --tables"},
     "render": {
         "--meshes --classes --out --limit --objects --recipe --quality --views --size --seed "
         "--image-format --channel-order --split --val-list --latents --missing-texture "

@@ -15,6 +15,7 @@ from threedie.manifests.dataset import (
     Failure,
     FileEntry,
     ShardEntry,
+    Subset,
 )
 from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
 
@@ -27,6 +28,7 @@ def finish_dataset(
     shards: Sequence[ShardEntry],
     failures: Sequence[Failure],
     rows: Callable[[ShardEntry], ShardRows] | None = None,
+    subset_of: Subset | None = None,
 ) -> DatasetManifest:
     """Write all that stands beside the shards; dataset.json comes last.
 
@@ -37,6 +39,7 @@ def finish_dataset(
         shards: in the order of the plan.
         failures: the objects that are in no shard, in the order of the plan.
         rows: what the index says of a shard; None: scan the shards in the folder.
+        subset_of: the whole set and what of it this is, if it is a part.
 
     Raises:
         ManifestError: a shard is damaged.
@@ -66,6 +69,7 @@ def finish_dataset(
         failures=len(failures),
         pixel_mean=mean,
         pixel_std=std,
+        subset_of=subset_of,
     )
     manifest.write(folder)
     return manifest

@@ -12,7 +12,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from threedie.errors import ConfigError, MissingExtra, StorageError
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 3  # each of which is several requests of the store's own client
+_PIECE = 8 << 20
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 _PACKAGES = {"gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 _EXTRA = {"s3": "s3fs", "hf": "huggingface_hub"}
@@ -65,6 +66,22 @@ class Remote:
             return int(found["size"]) if found["type"] == "file" else None
 
         return self._or_none("look at", name, ask)
+
+    def look(self) -> tuple[int, str]:
+        """Bytes of the file that the address itself names, and its ETag or empty.
+
+        Raises:
+            StorageError: it is not there.
+        """
+
+        def ask() -> tuple[int, str]:
+            self._fs.invalidate_cache()
+            found = self._fs.info(self._root)
+            if found["type"] != "file":
+                raise IsADirectoryError("a folder")
+            return int(found["size"]), str(found.get("ETag") or found.get("etag") or "")
+
+        return self._do("read", "", ask)
 
     def read(self, name: str, first: int, end: int) -> bytes | None:
         """Bytes `first` to `end` (exclusive) of a file; None if it is not there."""
@@ -132,6 +149,42 @@ class Remote:
                 pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1))
                 time.sleep(pause * random.uniform(0.5, 1.0))
         raise AssertionError
+
+
+class StoreReading:
+    """A file of a store (see `urls.Reading`).
+
+    Args:
+        address: of the file, with its scheme.
+        first: the first wanted byte.
+        end: the byte to stop before; None: the end of the file.
+        validator: what the file's was when bytes before `first` were read.
+    """
+
+    def __init__(
+        self, address: str, first: int = 0, *, end: int | None = None, validator: str = ""
+    ) -> None:
+        self._address, self._first, self._end = address, first, end
+        self.whole: int | None = None
+        self.validator = validator
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """(position, bytes).
+
+        Raises:
+            ConfigError: a package of the store's is missing.
+            StorageError: it can't be read, or is not there.
+        """
+        remote = Remote(self._address)
+        self.whole, self.validator = remote.look()
+        stop = self.whole if self._end is None else min(self._end, self.whole)
+        for position in range(self._first, stop, _PIECE):
+            content = remote.read("", position, min(position + _PIECE, stop))
+            if content is None or len(content) != min(_PIECE, stop - position):
+                raise StorageError(
+                    f"cannot read {remote.address}: it was changed while it was being read."
+                )
+            yield position, content
 
 
 def may_pass(err: BaseException) -> bool:

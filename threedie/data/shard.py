@@ -27,8 +27,8 @@ BLOCK = tarfile.BLOCKSIZE
 _RECORD = tarfile.RECORDSIZE
 _MAX_MEMBER = 64 * 2**20
 _MAX_KEY = 80  # with the longest suffix it fits USTAR's 100 characters
-_MEMBER = re.compile(
-    r"(?P<key>[A-Za-z0-9_-]{1,80})\.(?:(?P<view>\d{3,6})\.(?P<format>jpg|png)|(?P<other>latents\.npy|json))"
+_MEMBER_FIELD = re.compile(
+    rb"(?P<key>[A-Za-z0-9_-]{1,80})\.(?:\d{3,6}\.(?:jpg|png)|latents\.npy|json)(?=\0)"
 )
 _UNSAFE = re.compile(r"[^A-Za-z0-9-]+")
 _HASHED = re.compile(r"-[0-9a-f]{10}$")
@@ -110,12 +110,27 @@ def pack_sample(
 
 
 def _add(out: io.BytesIO, name: str, content: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(content)
-    info.mode = 0o644
-    out.write(info.tobuf(tarfile.USTAR_FORMAT))
+    out.write(_header(name, len(content)))
     out.write(content)
     out.write(b"\0" * (-len(content) % BLOCK))
+
+
+def _blank_header() -> bytes:
+    info = tarfile.TarInfo("")
+    info.mode = 0o644
+    return info.tobuf(tarfile.USTAR_FORMAT)
+
+
+_BLANK = _blank_header()
+_BLANK_SUM = sum(_BLANK) - sum(_BLANK[148:155]) - sum(_BLANK[124:136]) + 7 * ord(" ")
+
+
+def _header(name: str, size: int) -> bytes:
+    """What TarInfo.tobuf makes of a member, in a tenth of the time: a set has millions of them."""
+    field, octal = name.encode("ascii"), b"%011o\0" % size
+    checksum = _BLANK_SUM + sum(field) + sum(octal)
+    parts = (field.ljust(100, b"\0"), _BLANK[100:124], octal, _BLANK[136:148])
+    return b"".join((*parts, b"%06o\0" % checksum, _BLANK[155:]))
 
 
 def end_of_shard(size: int) -> bytes:
@@ -140,6 +155,23 @@ def scan_shard(path: Path) -> Iterator[SampleMembers]:
         raise ManifestError(f"{path}: cannot be read as a shard: {err}.") from err
 
 
+def parse_sample(content: bytes, where: Path) -> tuple[SampleMembers, bytes]:
+    """One sample from the bytes of its members, and these bytes without zeros after them.
+
+    Raises:
+        ManifestError: not exactly one sample as `pack_sample` writes it, and zeros.
+    """
+    position, members = 0, []
+    while any(header := content[position : position + BLOCK]):
+        member = _parse(where, header, position)
+        members.append(member)
+        position = member.offset + member.size + -member.size % BLOCK
+    samples = list(_samples(where, members))
+    if len(samples) != 1 or position > len(content) or any(content[position:]):
+        raise ManifestError(f"{where}: {len(samples)} samples, exactly one was expected.")
+    return samples[0], content[:position]
+
+
 def _members(path: Path, view: mmap.mmap) -> Iterator[Member]:
     position = 0
     while position + BLOCK <= len(view):
@@ -158,19 +190,28 @@ def _members(path: Path, view: mmap.mmap) -> Iterator[Member]:
 
 
 def _parse(path: Path, header: bytes, position: int) -> Member:
+    if member := _ours(header, position):
+        return member
     try:
         info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
     except (tarfile.HeaderError, ValueError) as err:
         raise ManifestError(f"{path}: damaged tar header at byte {position}: {err}.") from err
-    match = _MEMBER.fullmatch(info.name)
-    plain = info.tobuf(tarfile.USTAR_FORMAT) == header and info.type == tarfile.REGTYPE
-    if not (match and plain and info.mtime == 0 and 0 <= info.size <= _MAX_MEMBER):
-        raise ManifestError(
-            f"{path}: member {info.name[:80]!r} at byte {position} (type {info.type!r}, "
-            f"{info.size} bytes) is not one that a shard may hold."
-        )
-    key = match["key"]
-    return Member(key, info.name[len(key) + 1 :], position + BLOCK, info.size)
+    raise ManifestError(
+        f"{path}: member {info.name[:80]!r} at byte {position} (type {info.type!r}, "
+        f"{info.size} bytes) is not one that a shard may hold."
+    )
+
+
+def _ours(header: bytes, position: int) -> Member | None:
+    """The member of a header that `pack_sample` writes, to the last bit; None for any other."""
+    match = _MEMBER_FIELD.match(header)
+    if match is None or not header[124:135].isdigit():
+        return None
+    name, size = match[0].decode("ascii"), int(header[124:135], 8)
+    if size > _MAX_MEMBER or _header(name, size) != header:
+        return None
+    key = match["key"].decode("ascii")
+    return Member(key, name[len(key) + 1 :], position + BLOCK, size)
 
 
 def _check_end(path: Path, view: mmap.mmap, position: int) -> None:

@@ -206,9 +206,13 @@ def check_same(folder: Path, making: Making) -> None:
 
 def _making_of(folder: Path) -> Making | None:
     if (folder / FILE_NAME).exists():
-        making = DatasetManifest.read(folder).making
-        if isinstance(making, Making):
-            return making
+        manifest = DatasetManifest.read(folder)
+        if manifest.subset_of is not None:
+            raise ConfigError(
+                f"{folder} holds a part of a data set, downloaded. Give another --out."
+            )
+        if isinstance(manifest.making, Making):
+            return manifest.making
         raise ConfigError(
             f"{folder} holds a data set that was converted, not rendered. Give another --out."
         )

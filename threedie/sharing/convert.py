@@ -7,6 +7,7 @@ begins anew; after that it goes on with the next shard, and the source is not to
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from collections.abc import Iterable
@@ -106,6 +107,7 @@ def _convert(
     begun, work = time.monotonic(), out / WORK
     check_target(out, source, options)
     if (finished := finished_manifest(out)) is not None:
+        _clear(out)  # a run may have been killed after its last word
         return _outcome(out, finished, converted=False, notes=(), begun=begun)
     with files.storage_errors(out):
         files.make_directory(work)
@@ -121,8 +123,15 @@ def _convert(
                 progress.say(note)
             keep_plan(out, plan.making)
             manifest = ShardWriter(out, spool, plan, progress).write()
-            shutil.rmtree(work, ignore_errors=True)
+            _clear(out)
     return _outcome(out, manifest, converted=True, notes=plan.notes, begun=begun)
+
+
+def _clear(out: Path) -> None:
+    """Remove the working files; first the seal, without which the others are nothing."""
+    with contextlib.suppress(OSError):
+        (out / WORK / "sealed.json").unlink(missing_ok=True)
+    shutil.rmtree(out / WORK, ignore_errors=True)
 
 
 def _outcome(

@@ -233,7 +233,7 @@ def _evidence(spool: Spool, examiner: Examiner, good: list[int]) -> tuple[Channe
             for at, view in picks:
                 images, latents = examiner.rows(good[at])
                 hue = spool.latents_of(latents[view : view + 1])[0, 3]
-                yield next(pictures.read(images[view : view + 1])), float(hue)
+                yield pictures.read(images[view : view + 1])[0], float(hue)
 
         return weigh(pairs()), total
 

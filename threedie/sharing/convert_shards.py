@@ -109,7 +109,7 @@ class ShardWriter:
     def _sample(self, obj: PlannedObject, pictures: PictureFile) -> bytes:
         making, number = self._plan.making, self._plan.numbers[obj.ref.name]
         image_rows, latent_rows = self._plan.examiner.rows(number)
-        images = list(pictures.read(image_rows))
+        images = pictures.read(image_rows)
         digest = hashlib.sha256()
         for image in images:
             digest.update(image)

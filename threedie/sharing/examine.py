@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,8 +17,10 @@ from threedie.errors import ManifestError
 from threedie.sharing.spool import Members, PictureFile, Spool
 
 _LEVELS = np.arange(256, dtype=np.int64)
-_WINDOW = 256
-"""First views that are decoded at a time."""
+_WINDOW, _THREADS = 16, 4
+"""First views that are held, and decoded, at a time."""
+_MOST_BYTES = 128 * 2**20
+"""Of an object's pictures: a sample is held in memory while it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +61,30 @@ class Examiner:
                 "with as many."
             )
         self.views = views or _most_common(_views_per_object(pictures))
+        self._kinds = (
+            _Kind(pictures, spool, self.views, self.side, "image_{}.jpg", _picture_fault),
+            _Kind(latents, spool, self.views, self.width, "latent_{}.npy", _latent_fault),
+        )
 
-    def rows(self, number: int) -> tuple[list[int], list[int]]:
+    def rows(self, number: int) -> tuple[Sequence[int], Sequence[int]]:
         """Where an object's pictures and latents stand in the spool, in the order of views.
 
         Raises:
             _Incomplete: it is not whole; says why.
         """
-        table = self._spool.pictures, self._spool.latents
-        images = _rows_of(table[0], number, self.views, "image_{}.jpg")
-        latents = _rows_of(table[1], number, self.views, "latent_{}.npy")
-        _check_sides(table[0], images, self.side, _picture_fault)
-        _check_sides(table[1], latents, self.width, _latent_fault)
-        return images, latents
+        images, latents = self._kinds
+        return images.rows(number), latents.rows(number)
 
     def fault(self, number: int) -> str | None:
         """What is wrong with an object, or None."""
         try:
-            self.rows(number)
+            images, _ = self.rows(number)
         except _Incomplete as err:
             return str(err)
+        size = int(self._spool.pictures.length[list(images)].sum(dtype=np.int64))
+        if size > _MOST_BYTES:
+            most = _MOST_BYTES // 2**20
+            return f"its pictures have {size / 2**20:.0f} MiB, at most {most} are taken"
         return None
 
     def extra_views(self) -> int:
@@ -89,7 +95,7 @@ class Examiner:
         """Decode the first picture of each of these objects; None where it does not decode."""
         with (
             self._spool.open_pictures() as pictures,
-            ThreadPoolExecutor(os.cpu_count()) as pool,
+            ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool,
         ):
             for start in range(0, len(numbers), _WINDOW):
                 chosen = numbers[start : start + _WINDOW]
@@ -97,7 +103,7 @@ class Examiner:
                 yield from zip(chosen, pool.map(_sums, contents), strict=True)
 
     def _first(self, pictures: PictureFile, number: int) -> bytes:
-        return next(pictures.read(self.rows(number)[0][:1]))
+        return pictures.read(self.rows(number)[0][:1])[0]
 
 
 Fault = Callable[[int, int, int], str]
@@ -120,32 +126,55 @@ def _views_per_object(pictures: Members) -> NDArray[np.int64]:
     return counts
 
 
-def _rows_of(table: Members, number: int, views: int, name: str) -> list[int]:
-    found = table.of(number)
-    there = table.view[found]
-    if len(there) == views and int(there[-1]) == views - 1 and (np.diff(there) == 1).all():
-        return list(range(found.start, found.stop))
-    first: dict[int, int] = {}
-    for row, view in enumerate(there.tolist(), found.start):
-        other = first.setdefault(view, row)
-        same = (table.crc[row], table.length[row]) == (table.crc[other], table.length[other])
-        if view < views and not same:
-            raise _Incomplete(f"{name.format(view)} is there twice, with different contents")
-    missing = [view for view in range(views) if view not in first]
-    if missing:
-        raise _Incomplete(
-            f"{name.format(missing[0])} is missing ({len(missing)} of {views} are), or was set "
-            "aside"
-        )
-    return [first[view] for view in range(views)]
+class _Kind:
+    """The pictures, or the latents: where those of an object are."""
 
+    def __init__(
+        self, table: Members, spool: Spool, views: int, side: int, name: str, fault: Fault
+    ) -> None:
+        self._table, self._views, self._side, self._name = table, views, side, name
+        self._fault = fault
+        self._starts = table.starts(len(spool.objects))
+        # Nearly all objects are plain: a row for each view, in order, and nothing wrong with any.
+        expected = np.arange(len(table.view)) - np.repeat(self._starts[:-1], np.diff(self._starts))
+        strange = table.object[(table.view != expected) | (table.side != side)]
+        self._plain = np.diff(self._starts) == views
+        self._plain[strange] = False
 
-def _check_sides(table: Members, rows: list[int], expected: int, fault: Fault) -> None:
-    sides = table.side[rows]
-    wrong = np.flatnonzero(sides != expected)
-    if len(wrong):
-        more = f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
-        raise _Incomplete(f"{fault(int(wrong[0]), int(sides[wrong[0]]), expected)}{more}")
+    def rows(self, number: int) -> Sequence[int]:
+        """In the order of views.
+
+        Raises:
+            _Incomplete: not all are there and good; says which.
+        """
+        start, stop = int(self._starts[number]), int(self._starts[number + 1])
+        if self._plain[number]:
+            return range(start, stop)
+        rows = self._first_rows(range(start, stop))
+        sides = self._table.side[rows]
+        wrong = np.flatnonzero(sides != self._side)
+        if len(wrong):
+            more = f" ({len(wrong) - 1} more like it)" if len(wrong) > 1 else ""
+            told = self._fault(int(wrong[0]), int(sides[wrong[0]]), self._side)
+            raise _Incomplete(f"{told}{more}")
+        return rows
+
+    def _first_rows(self, found: range) -> list[int]:
+        table, views = self._table, self._views
+        first: dict[int, int] = {}
+        for row in found:
+            view = int(table.view[row])
+            other = first.setdefault(view, row)
+            same = (table.crc[row], table.length[row]) == (table.crc[other], table.length[other])
+            if view < views and not same:
+                raise _Incomplete(f"{self._name.format(view)} is there twice, and not the same")
+        missing = [view for view in range(views) if view not in first]
+        if missing:
+            raise _Incomplete(
+                f"{self._name.format(missing[0])} is missing ({len(missing)} of {views} are), or "
+                "was set aside"
+            )
+        return [first[view] for view in range(views)]
 
 
 def _picture_fault(view: int, side: int, expected: int) -> str:

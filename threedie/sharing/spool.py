@@ -15,9 +15,10 @@ source is not needed any more, and a killed conversion goes on from the spool.
 from __future__ import annotations
 
 import hashlib
+import os
 import zlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -172,10 +173,10 @@ class Members:
     crc: NDArray[np.uint32]
     side: NDArray[np.uint16]
 
-    def of(self, number: int) -> slice:
-        """The rows of an object."""
-        start, stop = np.searchsorted(self.object, [number, number + 1])
-        return slice(int(start), int(stop))
+    def starts(self, objects: int) -> NDArray[np.int64]:
+        """The first row of every object, and one more: (objects + 1,)."""
+        starts: NDArray[np.int64] = np.searchsorted(self.object, np.arange(objects + 1))
+        return starts
 
 
 class Spool:
@@ -216,13 +217,12 @@ class Spool:
         """A split list of the source's own."""
         return self._folder / "lists" / name if name in self.sealed.lists else None
 
-    def latents_of(self, rows: list[int]) -> NDArray[np.float64]:
+    def latents_of(self, rows: Sequence[int]) -> NDArray[np.float64]:
         """(V, 7 or 10): the latents in these rows of `latents`, all of one width."""
-        table, parts = self.latents, []
-        for row in rows:
-            start = int(table.offset[row]) // 8
-            parts.append(self._latents[start : start + int(table.side[row])])
-        return np.stack(parts)
+        firsts = self.latents.offset[list(rows)] // 8
+        width = int(self.latents.side[rows[0]])
+        chosen: NDArray[np.float64] = self._latents[firsts[:, None] + np.arange(width)]
+        return chosen
 
     def open_pictures(self) -> PictureFile:
         """The pictures, for reading."""
@@ -245,18 +245,26 @@ class PictureFile:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def read(self, rows: list[int]) -> Iterator[bytes]:
+    def read(self, rows: Sequence[int]) -> list[bytes]:
         """The pictures in these rows, each the very bytes that came.
 
         Raises:
             ManifestError: the spool was changed.
         """
-        for row in rows:
-            self._file.seek(int(self._members.offset[row]))
-            content = self._file.read(int(self._members.length[row]))
-            if zlib.crc32(content) != int(self._members.crc[row]):
-                raise _changed(self._path)
-            yield content
+        chosen, file = list(rows), self._file.fileno()
+        offsets = self._members.offset[chosen].tolist()
+        lengths = self._members.length[chosen].tolist()
+        first, size = min(offsets), sum(lengths)
+        end = max(at + n for at, n in zip(offsets, lengths, strict=True))
+        if end - first == size:  # one piece of the spool, as nearly always
+            whole = os.pread(file, size, first)
+            starts = (offset - first for offset in offsets)
+            found = [whole[at : at + n] for at, n in zip(starts, lengths, strict=True)]
+        else:
+            found = [os.pread(file, n, o) for o, n in zip(offsets, lengths, strict=True)]
+        if list(map(zlib.crc32, found)) != self._members.crc[chosen].tolist():
+            raise _changed(self._path)
+        return found
 
 
 _AGAIN = "Remove the folder with it and run the same command again: the source is read anew."

@@ -113,7 +113,7 @@ def _steered(found: Analysis) -> Iterator[str]:
         low = _low(gain)
         uses = low is not None and low > 0
         yield (
-            f"It {"uses" if uses else "is not seen to use"} the {latent} it is given: with another "
+            f"It {'uses' if uses else 'is not seen to use'} the {latent} it is given: with another "
             f"view's {latent} the error to the target is {_by_other(gain.value)} "
             f"(gain {gain.value:.3f}; 0 where {latent} is ignored, 1 for the target itself)."
         )
