@@ -29,8 +29,9 @@ _NOTHING = 1e-9
 """A mean distance below this is rounding: nothing can be measured against it."""
 _COLLAPSED = "all views of an object have one embedding: there is no distance to measure by"
 NEED_THREE = ("composition", "composition_swapped", "two_steps", "other_rotation", "other_hues")
-"""Laws that need a third view."""
+"""What needs a third view."""
 NAMES = (
+    "object",
     "prediction",
     "prediction_positive_w",
     "identity",
@@ -126,11 +127,12 @@ def _laws(embedded: Embedded, t: Triples) -> dict[str, tuple[Tensor, Tensor]]:
     ab = predict(e_a, z_ab)
     found = {
         "view": (e_a, e_b),
-        "object": (e_a, embedded.rows((n + 1) % embedded.n_objects, t.b_R)),
         "prediction": (ab, e_b),
         "identity": (predict(e_a, embedded.latents(n, t.a_R, t.a_R)), e_a),
         "inverse": (predict(ab, embedded.latents(n, t.b_R, t.a_R)), e_a),
     }
+    if embedded.n_objects > 1:
+        found["object"] = (e_a, embedded.rows((n + 1) % embedded.n_objects, t.b_R))
     if embedded.group != "color":
         found["double_cover"] = (predict(e_a, with_other_sign(z_ab)), ab)
         found["prediction_positive_w"] = (predict(e_a, with_positive_w(z_ab)), e_b)

@@ -22,7 +22,9 @@ from threedie.benchmark.evaluation.stages import ONE_VIEW, Context
 from threedie.manifests.analysis import Axis, PredictorInfo, Shown, Spectrum, Sweep
 from threedie.manifests.results import Number, Numbers
 
-_UNMEASURED = "it needs a third view of each object, or a latent that this predictor is not told"
+_UNMEASURED = (
+    "it needs a third view of each object, a second object, or a latent that this predictor is told"
+)
 _OTHERS = ("rotation_gain", "hues_gain", "negative_w_share", "moved_share", "view_share")
 
 
