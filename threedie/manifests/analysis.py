@@ -98,7 +98,7 @@ class Spectrum(Model):
     angle_deg: Annotated[float, Field(ge=0, le=180)]
     """Of the rotation in it."""
     on: Literal["all", "data"]
-    """all: the whole matrix. data: on the span that holds 99 % of the embeddings' squares."""
+    """all: the whole matrix. data: on the span that holds 99 % of the embeddings' variance."""
     width: Annotated[int, Field(ge=1)]
     """Singular values there are."""
     quantiles: tuple[float, ...]

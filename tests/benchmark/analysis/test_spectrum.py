@@ -124,6 +124,7 @@ def test_only_the_span_of_the_data_counts() -> None:
     """Data in the first two columns; the matrix turns those and stretches the others."""
     values = noise(E)(FakeSplit("val", 8, 5, 2))
     values[..., 2:] = 0
+    values[..., 3] = 30  # a mean is no span
     matrix = torch.tensor([[0.0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 50, 0], [0, 0, 0, 0]])
     whole, data, _ = looked_at(made(fixed(matrix), values))
     assert (whole[0].width, data[0].width) == (4, 2)

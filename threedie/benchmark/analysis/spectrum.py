@@ -68,8 +68,9 @@ def spectra(embedded: Embedded, triples: Triples, *, affine: bool) -> tuple[Spec
 
 
 def _span(embedded: Embedded) -> Tensor:
-    """(E, P) orthonormal columns that hold `_KEPT` of the embeddings' squares."""
+    """(E, P) orthonormal columns that hold `_KEPT` of the embeddings' variance."""
     e_ME = embedded.e_NVE.flatten(0, 1)
+    e_ME = e_ME - e_ME.mean(dim=0)  # of a large mean alone, one column would hold nearly all
     values, vectors = torch.linalg.eigh(e_ME.T @ e_ME)
     share = values.flip(0).clamp_min(0).cumsum(0) / values.clamp_min(0).sum().clamp_min(1e-300)
     kept = int((share < _KEPT).sum()) + 1
