@@ -112,7 +112,15 @@ def test_factors_are_those_of_an_evaluation(quick: Any, monkeypatch: pytest.Monk
             listed = not factor.startswith("rotation_")
             assert score.source == ("results.json" if listed else "probe")
             assert probed.factors[part][factor].source == "probe"
-    assert taken.factors["all"]["class"].score == known.metrics["all"]["top1"]
+    for factor, metric in {
+        "class": "top1",
+        "rotation": "rotation_r2_uniform",
+        "floor_hue": "floor_hue_r2_uniform",
+        "light_hue": "light_hue_r2_uniform",
+        "light_direction": "light_direction_r2_uniform",
+    }.items():
+        assert taken.factors["inv"][factor].score == known.metrics["inv"][metric]
+        assert taken.factors["inv"][factor].metric == metric
     assert taken.factors["all"]["class"].chance.value == known.chance["top1"].value
     equi = taken.factors["equi"]
     assert all((equi[f"rotation_{axis}"].score.value or 0) > 0.05 for axis in "xyz")

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from tests.benchmark.analysis.made import Moves, embedded_of, left, matrices, right, still, twice
-from tests.benchmark.evaluation.fakes import FakeSplit
+from tests.benchmark.evaluation.fakes import FakeSplit, PosePredictor, poses
 from threedie.benchmark.analysis.embedded import Embedded
 from threedie.benchmark.analysis.questions import questions
 from threedie.benchmark.analysis.shown import choose_shown, show
@@ -72,6 +72,14 @@ def test_the_exact_action_recovers_what_is_asked(axis: Axis) -> None:
     everyone, summary = found[f"rotation_{axis}_val"]
     np.testing.assert_allclose(values(everyone), 0, atol=1e-4)
     assert summary[f"rotation_{axis}_val_own_object"].value == 1
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_an_embedding_that_has_the_sign_of_its_quaternion(axis: Axis) -> None:
+    """The opposite point is another view: only the sign that training has finds the right one."""
+    split = turntable(axis, 20)
+    found = judged(embedded_of(split, PosePredictor(), poses(split)), (axis,))
+    np.testing.assert_allclose(values(found[f"rotation_{axis}_object"][0]), 0, atol=1e-4)
 
 
 def test_turning_twice_as_far_is_seen() -> None:

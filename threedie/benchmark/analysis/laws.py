@@ -81,8 +81,8 @@ def measure_laws(embedded: Embedded, triples: Triples, resampler: Resampler) -> 
     `view_…` is between two views of an object, `object_…` between views of two objects. Of each
     law: `…_cosine_error`, the mean of 1 − cosine; `…_cosine_ratio`, that over `view_cosine_error`;
     `…_square_ratio`, the same of squared distances. A ratio of 1: as wrong as any other view.
-    `rotation_gain`, `hues_gain`: 1 − error / error with the rotation (hues) to view c, w >= 0 in
-    both. `negative_w_share`: of the moves, as the data have them.
+    `rotation_gain`, `hues_gain`: 1 − error / error with the rotation (hues) to view c.
+    `negative_w_share`: of the moves, as the data have them.
     """
     gaps: dict[str, list[Gap]] = {}
     for first in range(0, len(triples.object_R), _ROWS):
@@ -103,11 +103,10 @@ def measure_laws(embedded: Embedded, triples: Triples, resampler: Resampler) -> 
                 numbers[f"{name}_{kind}_ratio"] = resampler.number(
                     _ratio(over, under), triples.object_R
                 )
-    true = joined.get("prediction_positive_w", joined["prediction"])
     for kind in ("rotation", "hues"):
         if f"other_{kind}" in joined:
             gain = metrics.one_minus_ratio(
-                true.cosine_R,
+                joined["prediction"].cosine_R,
                 joined[f"other_{kind}"].cosine_R,
                 undefined="both predictions are perfect",
             )
@@ -147,7 +146,6 @@ def _laws(embedded: Embedded, t: Triples) -> dict[str, tuple[Tensor, Tensor]]:
     }
     turned = 0 if embedded.group == "color" else 4  # the columns of z that say the rotation
     if turned:
-        z_ab, z_ac = with_positive_w(z_ab), with_positive_w(z_ac)
         mixed = np.concatenate([z_ac[:, :turned], z_ab[:, turned:]], axis=1)
         found["other_rotation"] = (predict(e_a, mixed), e_b)
     if z_ab.shape[1] > turned:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from threedie.benchmark.analysis.embedded import Embedded
-from threedie.benchmark.analysis.turns import steps_deg, turns, twist_deg
+from threedie.benchmark.analysis.turns import steps_deg, turns, twist_deg, with_signs_of_euler
 from threedie.benchmark.evaluation import metrics
 from threedie.benchmark.evaluation.metrics import Array
 from threedie.benchmark.evaluation.targets import IDENTITY, grouped
@@ -58,7 +58,7 @@ def _turn(embedded: Embedded, axis: Axis, steps: int) -> Question:
     rotation_NV4 = embedded.truth.rotation_NV4[embedded.objects_N]
     asked = steps_deg(steps)
     q_K4, source_N14 = turns(axis, asked), rotation_NV4[:, :1]
-    q_NK4 = np.broadcast_to(q_K4, (len(rotation_NV4), *q_K4.shape))
+    q_NK4 = with_signs_of_euler(q_K4[None], source_N14)
     back_N14 = quaternion_conjugate_xyzw(source_N14)
 
     def recovered(found_NK4: Array) -> Array:

@@ -11,6 +11,11 @@ import numpy as np
 
 from threedie.benchmark.evaluation.metrics import Array
 from threedie.manifests.analysis import AXES, Axis
+from threedie.manifests.latents import (
+    euler_to_quaternion_xyzw,
+    quaternion_multiply_xyzw,
+    quaternion_to_euler,
+)
 
 _STILL = 1e-6
 
@@ -21,11 +26,22 @@ def steps_deg(steps: int) -> Array:
 
 
 def turns(axis: Axis, degrees_K: Array) -> Array:
-    """(K, 4) unit quaternions about an axis; w >= 0 within ±180°, as most of what training saw."""
+    """(K, 4) unit quaternions about an axis; w >= 0 within ±180°."""
     half = np.radians(degrees_K) / 2
     q_K4 = np.zeros((len(half), 4))
     q_K4[:, AXES.index(axis)], q_K4[:, 3] = np.sin(half), np.cos(half)
     return q_K4
+
+
+def with_signs_of_euler(q_R4: Array, source_R4: Array) -> Array:
+    """The ones of ±q that training has for these moves: source·q has the sign of its Euler angles.
+
+    Training multiplies quaternions that come from Euler angles (docs/metrics.md, "Which sign").
+    """
+    target_R4 = quaternion_multiply_xyzw(source_R4, q_R4)
+    usual_R4 = euler_to_quaternion_xyzw(quaternion_to_euler(target_R4))
+    same_R1 = (target_R4 * usual_R4).sum(axis=-1, keepdims=True) >= 0
+    return np.where(same_R1, q_R4, -q_R4)
 
 
 def twist_deg(q_R4: Array, axis: Axis) -> Array:
