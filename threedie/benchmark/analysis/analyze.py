@@ -29,6 +29,7 @@ from threedie.manifests.analysis import Analysis, Axis, Settings
 from threedie.manifests.results import Results
 
 _PROTOCOL = "3die-v1"
+_ZERO = 1e-12
 NO_PREDICTOR = "this method has no predictor"
 
 
@@ -105,7 +106,7 @@ def analyze(
     looked: Looked | None = None
     if predictor is not None:
         looked = look(context, predictor, axes=axes, angles=angles, shown=shown, log=log)
-    return Analysis(
+    found = Analysis(
         encoder=encoder_info(about, context),
         dataset=data,
         predictor=looked.info if looked else None,
@@ -127,6 +128,28 @@ def analyze(
         shown=looked.shown if looked else (),
         notes=tuple(dict.fromkeys(log.notes)),
     )
+    return settled(found)
+
+
+def settled(found: Analysis) -> Analysis:
+    """With what was computed here at nine digits, so that the same seed gives the same bytes.
+
+    The last digits of sums and sines hang on where in memory their numbers happen to lie.
+    """
+    body = found.model_dump()
+    for field in ("numbers", "sweeps", "spectra"):
+        body[field] = _rounded(body[field])
+    return Analysis.model_validate(body)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(_rounded, value))
+    if isinstance(value, float):
+        return float(f"{value:.9g}") if abs(value) > _ZERO else 0.0
+    return value
 
 
 def _axes(context: Context, axes: Sequence[Axis] | None, log: Log) -> tuple[Axis, ...]:
