@@ -24,6 +24,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,9 @@ from threedie.manifests.classes import CLASSES
 from threedie.manifests.latents import Array
 from threedie.manifests.recipes import find_recipe
 from threedie.render.sampler import sample_object
-from threedie.sharing.convert import convert_archive
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import convert_archive
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
 
 ROOT, VIEWS = Path(__file__).parents[1], 50
 
@@ -78,40 +79,73 @@ def some_latents(count: int) -> list[Array]:
     return [sample_object(recipe, seed=0, views=VIEWS, **name) for name in names]
 
 
-def timed(command: list[str], folder: Path) -> tuple[float, float]:
-    """Seconds, and the peak memory of the largest process so far in MiB."""
-    begun = time.perf_counter()
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one command."""
+
+    seconds: float
+    cpu_seconds: float
+    """User and system: what other work on the machine changes least."""
+    said: str
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.seconds + other.seconds, self.cpu_seconds + other.cpu_seconds, other.said)
+
+
+def run(*command: str, folder: Path) -> Cost:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-    seconds = time.perf_counter() - begun
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    done = subprocess.run(
+        command, cwd=folder, env=environment, check=True, capture_output=True, text=True
+    )
+    seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Cost(seconds, cpu, done.stdout)
+
+
+CONVERT = (
+    "import sys\nfrom threedie.cli import main\n"
+    "try: main(sys.argv[1:])\n"
+    "except SystemExit as ended: assert not ended.code, ended.code\n"
+    "print([line for line in open('/proc/self/status') if 'VmHWM' in line][0].split()[1])"
+)
+"""The verb, and then its peak memory in KiB: what rusage says is the parent's before exec."""
+
+
+def convert(path: Path, folder: Path) -> Cost:
+    # The pictures' colours were changed, so their floors say nothing: the order is given.
+    verb = ("convert", str(path), "--out", "shards", "--channel-order", "rgb")
+    cost = run(sys.executable, "-c", CONVERT, *verb, folder=folder)
+    shutil.rmtree(folder / "shards")
+    return cost
+
+
+def unpack(path: Path, folder: Path) -> Cost:
+    (folder / "files").mkdir()
+    cost = run("tar", "-x", "-f", str(path), "-C", "files", folder=folder)
+    cost += run("sha256sum", str(path), folder=folder)
+    shutil.rmtree(folder / "files")
+    return cost
 
 
 def measure(path: Path, folder: Path, rounds: int) -> None:
-    plain, ours, peak = [], [], 0.0
-    # The pictures' colours were changed, so their floors say nothing: the order is given.
-    convert = [sys.executable, "-m", "threedie", "convert", str(path)]
-    convert += ["--out", "shards", "--channel-order", "rgb"]
+    costs: dict[str, list[Cost]] = {"unpack": [], "convert": []}
     for number in range(rounds):
-        for what in ("tar", "3die") if number % 2 else ("3die", "tar"):
+        for task in (unpack, convert) if number % 2 else (convert, unpack):
             subprocess.run(["sync"], check=True)
-            if what == "tar":
-                (folder / "files").mkdir()
-                unpack = timed(["tar", "-x", "-f", str(path), "-C", "files"], folder)[0]
-                plain.append(unpack + timed(["sha256sum", str(path)], folder)[0])
-                shutil.rmtree(folder / "files")
-            else:
-                seconds, peak = timed(convert, folder)
-                ours.append(seconds)
-                shutil.rmtree(folder / "shards")
-    ratios = [a / b for a, b in zip(plain, ours, strict=True)]
-    size = path.stat().st_size / 2**20
-    print(
-        f"| {path.name} | {size:,.0f} | {statistics.median(plain):.1f} | "
-        f"{statistics.median(ours):.1f} | {statistics.median(ratios):.2f} "
-        f"({min(ratios):.2f}–{max(ratios):.2f}) | {peak:.0f} |",
-        flush=True,
-    )
+            costs[task.__name__].append(task(path, folder))
+    theirs, ours = costs["unpack"], costs["convert"]
+    cells = [f"{path.name}", f"{path.stat().st_size / 2**20:,.0f}"]
+    for field in ("seconds", "cpu_seconds"):
+        a, b = ([getattr(cost, field) for cost in side] for side in (theirs, ours))
+        ratios = [x / y for x, y in zip(a, b, strict=True)]
+        cells += [
+            f"{statistics.median(a):.1f}",
+            f"{statistics.median(b):.1f}",
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f}–{max(ratios):.2f})",
+        ]
+    peak = max(int(cost.said.split()[-1]) for cost in ours) / 1024
+    print(f"| {' | '.join(cells)} | {peak:.0f} |", flush=True)
 
 
 def tiny_pictures() -> Iterator[bytes]:
@@ -156,8 +190,11 @@ def main() -> None:
                 file.write(piece)
                 zipped.write(piece)
         print(f"{objects:,} objects × {VIEWS} views, {rounds} rounds, {os.cpu_count()} cores\n")
-        print("| archive | MiB | tar -x + sha256sum, s | 3die convert, s | ratio | peak, MiB |")
-        print("|---|---|---|---|---|---|")
+        print(
+            "| archive | MiB | tar -x + sha256sum, s | 3die convert, s | ratio "
+            "| CPU s | CPU s | ratio | peak, MiB |"
+        )
+        print("|---|---|---|---|---|---|---|---|---|")
         for path in (plain, packed):
             measure(path, folder, rounds)
 

@@ -5,7 +5,9 @@
 - It flushes before it renames, and renames before it flushes the folder.
 - A full disk is told with the path; a rename that was done though the
   answer was ENOENT or ESTALE is done.
-- `sweep` removes what dead writers left, and nothing of living ones.
+- `appended` writes large blocks and flushes them; `put_folder` shows a whole folder or none; what
+  stops either leaves nothing.
+- `sweep` removes what dead writers left, files and folders, and nothing of living ones.
 - A `Growing` file is gone on with, and takes the target's place flushed and at once.
 - Nothing else in threedie opens a file for writing, unpickles, runs text or unpacks archives.
 """
@@ -377,6 +379,84 @@ def test_sweep_touches_nothing_else(tmp_path: Path) -> None:
     assert files.sweep(tmp_path) == 0
     assert names(tmp_path) == sorted(others)
     assert files.sweep(tmp_path / "gone") == 0
+
+
+def test_appended_gathers_pieces_and_flushes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, piece = tmp_path / "spool", bytes(range(256)) * 4096
+    path.write_bytes(OLD * 10_000_000)
+    with monkeypatch.context() as patch:
+        disk = Disk(patch)
+        with files.appended(path) as append:
+            for _ in range(10):
+                append(piece)
+    assert disk.done == ["open", *["write"] * 3, "fsync", "open", "fsync", "close", "close"]
+    assert path.read_bytes() == piece * 10
+
+
+def _append(path: Path, piece: bytes, stop: type[BaseException] | None = None) -> None:
+    with files.appended(path) as append:
+        append(piece)
+        append(b"rest")
+        if stop:
+            raise stop
+
+
+def test_appended_leaves_nothing_of_a_stopped_writer(tmp_path: Path) -> None:
+    for stop in (KeyboardInterrupt, ValueError):
+        with pytest.raises(stop):
+            _append(tmp_path / "spool", b"x" * 10_000_000, stop)
+        assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3, 4])
+def test_appended_tells_any_failing_operation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    with monkeypatch.context() as patch:
+        Disk(patch, step, errno.ENOSPC)
+        with pytest.raises(StorageError, match=r"no space left for .*spool"):
+            _append(tmp_path / "spool", bytes(5 * 2**20))
+    assert names(tmp_path) == []
+
+
+def test_appended_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_bytes(OLD)
+    (tmp_path / "spool").symlink_to(tmp_path / "theirs")
+    with pytest.raises(StorageError, match="spool"), files.appended(tmp_path / "spool"):
+        raise AssertionError("it was opened")
+    assert (tmp_path / "theirs").read_bytes() == OLD
+
+
+def test_put_folder_is_whole_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.put_folder(tmp_path / "a", {"x": OLD, "y": b""})
+    assert {p.name: p.read_bytes() for p in (tmp_path / "a").iterdir()} == {"x": OLD, "y": b""}
+    for step in (0, 1, 3, 4, 6):  # open, write, (close), open, write, (close), replace
+        with monkeypatch.context() as patch:
+            Disk(patch, step, errno.ENOSPC)
+            with pytest.raises(StorageError, match="no space left"):
+                files.put_folder(tmp_path / "b", {"x": NEW, "z": NEW})
+        assert names(tmp_path) == ["a"]
+    files.put_folder(tmp_path / "a", {"x": NEW})
+    assert {p.name: p.read_bytes() for p in (tmp_path / "a").iterdir()} == {"x": NEW}
+    assert names(tmp_path) == ["a"]
+
+
+def test_sweep_removes_folders_of_the_dead_and_follows_no_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = left_behind(tmp_path, monkeypatch).split(".")
+    dead = [".".join([*parts[:-3], str(dead_process()), parts[-2], "tmp"]), ""]
+    dead[1] = dead[0].replace(".x.tar.", ".y.tar.")
+    (tmp_path / dead[0]).mkdir()
+    (tmp_path / dead[0] / "half").write_bytes(b"x")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "a").write_bytes(b"x")
+    (tmp_path / dead[1]).symlink_to(tmp_path / "theirs")
+    assert files.sweep(tmp_path) == 2
+    assert names(tmp_path) == sorted([".".join(parts), "theirs"])
+    assert names(tmp_path / "theirs") == ["a"]
 
 
 # The house rule: one way to write a file, and no way to run what was read.

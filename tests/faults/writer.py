@@ -29,6 +29,7 @@ from rich.console import Console
 from tests.data import builders
 from tests.faults.fake_stage import FakeStage, fake_plan
 from tests.faults.orders import Answer, Order
+from tests.sharing.published import CHAIR, pieces, published, tgz
 from threedie import files
 from threedie.errors import ThreedieError
 from threedie.files import Written
@@ -38,8 +39,11 @@ from threedie.render.machine import Hardware
 from threedie.render.plan import Plan
 from threedie.render.progress import Progress
 from threedie.render.worker import Failed, Task, WorkerConfig
-from threedie.sharing.download import DownloadRequest
-from threedie.sharing.download import download as download_any
+from threedie.sharing.convert.convert import convert_archive
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
+from threedie.sharing.transfer.download import DownloadRequest
+from threedie.sharing.transfer.download import download as download_any
 
 
 def the_plan(seed: int = 0) -> Plan:
@@ -129,10 +133,28 @@ def download(order: Order) -> None:
     download_any(request, console=Console(file=io.StringIO()))
 
 
+def convert(order: Order) -> None:
+    """A conversion: two shards of train and one of val, and an object that is not whole."""
+    found = published([(CHAIR, name) for name in ("a1", "b2", "c3", "h8", "e5")], views=2, size=16)
+    del found[f"{CHAIR}/e5/image_1.jpg"]
+    content = tgz({**found, "README": b"hello"})
+    convert_archive(
+        pieces(content, 2_000),
+        name="set.tar.gz",
+        size=len(content),
+        out=Path(order.disk) / "out",
+        options=ConvertOptions(objects_per_shard=3),
+        progress=ConvertProgress(),
+    )
+
+
 def run(order: Order) -> None:
     """A whole run, or the rest of one."""
     if order.writer.startswith("download"):
         download(order)
+        return
+    if order.writer == "convert":
+        convert(order)
         return
     scratch = Path(order.scratch)
 
@@ -199,6 +221,7 @@ def serve() -> None:
     with tempfile.TemporaryDirectory() as warm:  # late imports, once for all forks
         Path(warm, "scratch").mkdir()
         run(Order(disk=warm, scratch=f"{warm}/scratch"))
+        run(Order(disk=f"{warm}/converted", scratch="", writer="convert"))
     with tempfile.TemporaryDirectory() as source:
         os.environ["FAULTS_SOURCE"] = f"{source}/set"
         builders.build(
