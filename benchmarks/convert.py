@@ -36,9 +36,9 @@ from threedie.manifests.classes import CLASSES
 from threedie.manifests.latents import Array
 from threedie.manifests.recipes import find_recipe
 from threedie.render.sampler import sample_object
-from threedie.sharing.convert import convert_archive
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import convert_archive
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
 
 ROOT, VIEWS = Path(__file__).parents[1], 50
 

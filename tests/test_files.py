@@ -8,6 +8,7 @@
 - `appended` writes large blocks and flushes them; `put_folder` shows a whole folder or none; what
   stops either leaves nothing.
 - `sweep` removes what dead writers left, files and folders, and nothing of living ones.
+- A `Growing` file is gone on with, and takes the target's place flushed and at once.
 - Nothing else in threedie opens a file for writing, unpickles, runs text or unpacks archives.
 """
 
@@ -245,6 +246,79 @@ def test_folders_are_made_and_made_again(tmp_path: Path) -> None:
         files.make_directory(tmp_path / "file")
     with pytest.raises(StorageError, match="sub"):
         files.make_directory(tmp_path / "file" / "sub")
+
+
+def test_a_growing_file_goes_on_and_becomes_whole(target: Path) -> None:
+    path = target.with_name("growing")
+    for piece in (b"first ", b"second "):  # as two processes would
+        file = files.Growing(path)
+        file.append(piece)
+        file.close()
+    file = files.Growing(path)
+    assert (b"".join(file.pieces()), b"".join(file.pieces(4))) == (b"first second ",) * 2
+    file.append(b"third")
+    file.become(target)
+    file.close()
+    assert target.read_bytes() == b"first second third"
+    assert names(target.parent) == [target.name]
+
+
+def test_a_growing_file_starts_anew(tmp_path: Path) -> None:
+    file = files.Growing(tmp_path / "growing")
+    file.append(b"a mistake")
+    file.truncate()
+    file.append(b"right")
+    file.close()
+    assert (file.size, (tmp_path / "growing").read_bytes()) == (5, b"right")
+
+
+@pytest.mark.parametrize("step", ["pwrite", "fsync", "replace"])
+def test_a_growing_file_that_can_not_be_written_leaves_the_old_one(
+    target: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    file = files.Growing(target.with_name("growing"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, full)
+        with pytest.raises(StorageError, match=r"no space left for .* Make room and run the same"):
+            _append_and_become(file, target)
+    assert target.read_bytes() == OLD
+    file.truncate()
+    file.append(NEW)  # and when there is room again
+    file.become(target)
+    file.close()
+    assert target.read_bytes() == NEW
+
+
+def _append_and_become(file: files.Growing, target: Path) -> None:
+    file.append(NEW)
+    file.become(target)
+
+
+def test_the_order_of_becoming_whole(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = files.Growing(target.with_name("growing"))
+    file.append(NEW)
+    with monkeypatch.context() as patch:
+        disk = Disk(patch)
+        file.become(target)
+    assert disk.done == SEQUENCE[SEQUENCE.index("fsync") : 4] + SEQUENCE[5:]
+    file.close()
+
+
+def test_a_growing_file_follows_no_link(tmp_path: Path) -> None:
+    (tmp_path / "growing").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="growing"):
+        files.Growing(tmp_path / "growing")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_one_of_two_gets_a_working_file(tmp_path: Path) -> None:
+    (tmp_path / "left").write_bytes(NEW)
+    taken = [files.claim(tmp_path / "left", tmp_path / name) for name in ("a", "b")]
+    assert taken == [True, False]
+    assert names(tmp_path) == ["a"]
 
 
 def dead_process() -> int:

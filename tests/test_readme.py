@@ -1,7 +1,8 @@
-"""The README's own lines.
+"""The lines of the README and of docs.
 
-Claims: every command line of the README is one that the program takes; those of the benchmark that
-a laptop does in a minute run as they stand and leave what the README says.
+Claims: every command line of them is one that the program takes; those of the README's benchmark
+that a laptop does in a minute run as they stand and leave what the README says; so do the parts of
+docs/cluster.md.
 """
 
 from __future__ import annotations
@@ -23,19 +24,26 @@ from threedie.benchmark.requests import parse_methods, parse_seeds
 from threedie.benchmark.training.config import make_config
 from threedie.cli import app
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def lines() -> list[list[str]]:
+def lines(page: Path = PAGES[0]) -> list[list[str]]:
     """Arguments of each `3die` line, without comments; lines with … stand for the one above."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-    texts = [line for block in blocks for line in block.splitlines()]
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    texts = [line.strip() for block in blocks for line in block.splitlines()]
     found = [shlex.split(t, comments=True) for t in texts if t.startswith(("3die ", "torchrun "))]
     kept = [words for words in found if "…" not in words]
     return [w[w.index("threedie") + 1 :] if w[0] == "torchrun" else w[1:] for w in kept]
 
 
-@pytest.mark.parametrize("arguments", lines(), ids=" ".join)
+def all_lines() -> list[list[str]]:
+    """Those of all pages, each once."""
+    return [list(words) for words in dict.fromkeys(tuple(w) for p in PAGES for w in lines(p))]
+
+
+@pytest.mark.parametrize("arguments", all_lines(), ids=" ".join)
 def test_every_line_is_taken(arguments: list[str]) -> None:
     verb, *rest = arguments
     command = get_command(app).commands[verb]  # type: ignore[attr-defined]
@@ -51,6 +59,39 @@ def test_every_line_is_taken(arguments: list[str]) -> None:
                     seed=seed,
                     settings=found["settings"] or (),
                 )
+
+
+def run(words: list[str], cwd: Path) -> str:
+    """What a line says; it must do well."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "threedie", *words],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},  # a busy machine makes two wait forever
+        check=False,
+    )
+    assert ended.returncode == 0, f"3die {' '.join(words)}\n{ended.stdout}\n{ended.stderr}"
+    return ended.stdout
+
+
+@pytest.mark.bpy
+def test_parts_are_rendered_and_merged_as_docs_say(tmp_path: Path) -> None:
+    small = ["--limit", "1", "--views", "2", "--size", "16", "--shard-size", "8", "--workers", "1"]
+    section = [w for w in lines(ROOT / "docs" / "cluster.md") if "--engine" not in w]
+    at_hand = [[w.replace("/shared", str(tmp_path)) for w in words] for words in section]
+    done = [w for w in at_hand if not any(c in " ".join(w) for c in ("s3://", "ShapeNet"))]
+    assert [w[0] for w in done] == ["render", "render", "merge"] * 2
+    for words in done:
+        run([*words, *(small if words[0] == "render" else [])], tmp_path)
+    run(["render", "--out", "at-once", *small], tmp_path)
+    for name in ("demo", "whole"):
+        whole = sorted((tmp_path / "at-once").rglob("*.*"))
+        assert [p.read_bytes() for p in whole if p.is_file()] == [
+            (tmp_path / name / p.relative_to(tmp_path / "at-once")).read_bytes()
+            for p in whole
+            if p.is_file()
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -73,22 +114,12 @@ def test_the_benchmark_runs_as_it_stands(workplace: Path) -> None:
     for arguments in quick():
         if "data/3diebench" in arguments:
             continue
-        words = " ".join(arguments)
         globbed = [p for w in arguments for p in (sorted(workplace.glob(w)) if "*" in w else [w])]
-        ended = subprocess.run(
-            [sys.executable, "-m", "threedie", *map(str, globbed)],
-            capture_output=True,
-            text=True,
-            cwd=workplace,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},  # a busy machine makes two wait forever
-            check=False,
-        )
-        assert ended.returncode == 0, f"3die {words}\n{ended.stdout}\n{ended.stderr}"
-        ran.append((arguments[0], ended.stdout))
+        ran.append((arguments[0], run([str(word) for word in globbed], workplace)))
     assert [verb for verb, _ in ran] == ["bench", "eval", "eval", "compare"]
     assert "chance" in ran[-1][1]
-    run = workplace / "runs" / "sie-demo-smoke-s0"
-    made = {p.name for p in run.iterdir()}
+    folder = workplace / "runs" / "sie-demo-smoke-s0"
+    made = {p.name for p in folder.iterdir()}
     assert {"config.json", "log.jsonl", "events", "checkpoints", "results.json"} <= made
-    metrics = json.loads((run / "results.json").read_text())["metrics"]
+    metrics = json.loads((folder / "results.json").read_text())["metrics"]
     assert {"all", "inv", "equi"} == set(metrics)

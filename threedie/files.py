@@ -3,8 +3,8 @@
 `put` writes under a temporary name in the target's own directory (host, process and a random part
 in it, so that two machines with equal process ids never meet), flushes, fsyncs, renames over the
 target and fsyncs the directory. After a kill or a power cut the target is the old file or the new
-one. `appended` is for working files that are no result, `put_folder` for millions of small files.
-Nothing else in the project opens a file for writing (a test looks).
+one. `appended` and `Growing` are for working files that are no result, `put_folder` for millions of
+small files. Nothing else in the project opens a file for writing (a test looks).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())[:40] or "host"
 _RUN = secrets.token_hex(
     4
 )  # tells our own temporary files from those of a dead process with our pid
-_TEMP = re.compile(
-    r"^\..+\.(?P<host>[A-Za-z0-9-]+)\.(?P<pid>\d+)\.(?P<run>[0-9a-f]{8})[0-9a-f]{8}\.tmp$"
-)
+OWNER = r"(?P<host>[A-Za-z0-9-]+)\.(?P<pid>\d+)\.(?P<run>[0-9a-f]{8})[0-9a-f]{8}"
+"""What `owner` gives, as a regular expression."""
+_TEMP = re.compile(rf"^\..+\.{OWNER}\.tmp$")
 _FOREIGN_TEMP_S = 24 * 3600.0  # a temporary file of another host is garbage after a day
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -58,7 +58,7 @@ def put(path: Path, content: bytes | Iterable[bytes]) -> Written:
     Raises:
         StorageError: disk full, quota, read-only, I/O error. The target is untouched.
     """
-    temp = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{_RUN}{secrets.token_hex(4)}.tmp")
+    temp = path.with_name(f".{path.name}.{owner()}.tmp")
     pieces = (content,) if isinstance(content, bytes) else content
     try:
         written = _write(temp, pieces)
@@ -71,6 +71,11 @@ def put(path: Path, content: bytes | Iterable[bytes]) -> Written:
             raise _storage_error(path, err) from err
         raise
     return written
+
+
+def owner() -> str:
+    """A part of a file name that says who works on it: host, process, run, and a random part."""
+    return f"{_HOST}.{os.getpid()}.{_RUN}{secrets.token_hex(4)}"
 
 
 def _write(temp: Path, pieces: Iterable[bytes], *, durable: bool = True) -> Written:
@@ -157,7 +162,7 @@ def put_folder(path: Path, content: Mapping[str, bytes]) -> None:
     Raises:
         StorageError: disk full, quota, read-only, I/O error.
     """
-    temp = path.with_name(f".{path.name}.{_HOST}.{os.getpid()}.{_RUN}{secrets.token_hex(4)}.tmp")
+    temp = path.with_name(f".{path.name}.{owner()}.tmp")
     try:
         temp.mkdir()
         for name, data in content.items():
@@ -185,6 +190,75 @@ def _rename(temp: Path, path: Path, written: Written) -> None:
         doubtful = err.errno in (errno.ENOENT, errno.ESTALE)
         if not (doubtful and path.is_file() and sha256_file(path) == written.sha256):
             raise
+
+
+class Growing:
+    """A working file that is appended to, survives a kill, and is renamed when it is whole.
+
+    What is in it after a kill or a power cut is the caller's to doubt: nothing is flushed before
+    `become`.
+
+    Args:
+        path: opened with what is in it, or made.
+
+    Raises:
+        StorageError: here and in every method, as `put`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        with self._errors():
+            self._descriptor = os.open(path, flags, 0o666)
+            self.size = os.fstat(self._descriptor).st_size
+
+    def append(self, piece: bytes) -> None:
+        """Add bytes at the end."""
+        view = memoryview(piece)
+        with self._errors():
+            while view:
+                done = os.pwrite(self._descriptor, view, self.size)
+                self.size += done
+                view = view[done:]
+
+    def truncate(self) -> None:
+        """Start anew, with nothing."""
+        with self._errors():
+            os.ftruncate(self._descriptor, 0)
+            self.size = 0
+
+    def pieces(self, longest: int = 1 << 20) -> Iterator[bytes]:
+        """What is in it now, from the start."""
+        position, end = 0, self.size
+        with self._errors():
+            while position < end and (
+                piece := os.pread(self._descriptor, min(longest, end - position), position)
+            ):
+                yield piece
+                position += len(piece)
+
+    def become(self, target: Path) -> None:
+        """Flush it, and give it its name in place of what is there."""
+        with self._errors():
+            os.fsync(self._descriptor)
+            self.path.replace(target)
+            sync_directory(target.parent)
+
+    def close(self) -> None:
+        """Let go of it; it stays where it is."""
+        os.close(self._descriptor)
+
+    def _errors(self) -> contextlib.AbstractContextManager[None]:
+        return storage_errors(self.path, "go on with")
+
+
+def claim(there: Path, name: Path) -> bool:
+    """Rename a working file; of several that try, one gets it. False: it was gone."""
+    try:
+        there.replace(name)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def sync_directory(folder: Path) -> None:
@@ -229,7 +303,7 @@ def sweep(folder: Path) -> int:
     removed = 0
     for entry in folder.iterdir() if folder.is_dir() else ():
         match = _TEMP.match(entry.name)
-        if match and _is_orphan(entry, match):
+        if match and is_orphan(entry, match):
             with contextlib.suppress(FileNotFoundError):
                 folder_left = entry.is_dir() and not entry.is_symlink()
                 shutil.rmtree(entry) if folder_left else entry.unlink()
@@ -237,10 +311,17 @@ def sweep(folder: Path) -> int:
     return removed
 
 
-def _is_orphan(entry: Path, name: re.Match[str]) -> bool:
+def is_orphan(entry: Path, name: re.Match[str], *, foreign_s: float = _FOREIGN_TEMP_S) -> bool:
+    """Whether the owner of a working file is dead.
+
+    Args:
+        entry: the file.
+        name: its name, matched against `OWNER`.
+        foreign_s: seconds after which a file of another host that was not touched is an orphan.
+    """
     if name["host"] != _HOST:
         with contextlib.suppress(OSError):
-            return time.time() - entry.stat().st_mtime > _FOREIGN_TEMP_S
+            return time.time() - entry.stat().st_mtime > foreign_s
         return False
     if int(name["pid"]) == os.getpid():
         return name["run"] != _RUN
@@ -253,9 +334,18 @@ def _is_orphan(entry: Path, name: re.Match[str]) -> bool:
     return False
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one that `put` writes under before it renames."""
+    return bool(_TEMP.match(name))
+
+
 @contextlib.contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
+def storage_errors(path: Path, doing: str = "write") -> Iterator[None]:
     """Turn what the system says of a file, or else of `path`, into a StorageError.
+
+    Args:
+        path: what is worked on, where the system does not say.
+        doing: what can't be done with it, for the message.
 
     Raises:
         StorageError: for any OSError but a broken pipe, which is no file.
@@ -266,16 +356,16 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as err:
         where = Path(err.filename) if isinstance(err.filename, str) else path
-        raise _storage_error(where, err) from err
+        raise _storage_error(where, err, doing) from err
 
 
-def _storage_error(path: Path, err: OSError) -> StorageError:
+def _storage_error(path: Path, err: OSError, doing: str = "write") -> StorageError:
     if err.errno in _FULL:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
+        kept = "Nothing half-written was kept; make" if doing == "write" else "Make"
         return StorageError(
-            f"no space left for {path} ({err.strerror}; {free / 2**20:.0f} MiB free). Nothing "
-            "half-written was kept; make room and run the same command again."
+            f"no space left for {path} ({err.strerror}; {free / 2**20:.0f} MiB free). {kept} room "
+            "and run the same command again."
         )
-    return StorageError(
-        f"cannot write {path}: {err.strerror or err}. Nothing half-written was kept."
-    )
+    kept = " Nothing half-written was kept." if doing == "write" else ""
+    return StorageError(f"cannot {doing} {path}: {err.strerror or err}.{kept}")

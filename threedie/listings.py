@@ -12,6 +12,7 @@ from threedie.benchmark.evaluation.protocols import PROTOCOLS
 from threedie.benchmark.training.presets import PRESETS
 from threedie.manifests.classes import CLASSES, find_class
 from threedie.manifests.recipes import DESCRIPTIONS, RECIPES
+from threedie.manifests.releases import releases
 
 
 def print_classes(console: Console) -> None:
@@ -28,6 +29,14 @@ def print_recipes(console: Console) -> None:
     table = Table("recipe", "views", "what it draws")
     for name, recipe in RECIPES.items():
         table.add_row(name, str(recipe.views), DESCRIPTIONS[name])
+    console.print(table)
+
+
+def print_releases(console: Console) -> None:
+    """The published data sets that `3die download` knows by name."""
+    table = Table("release", "what it is", "licence")
+    for name, release in releases().items():
+        table.add_row(name, release.title, release.licence.name)
     console.print(table)
 
 

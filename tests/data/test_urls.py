@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import pytest
 
 from tests.data.server import Server, serving
 from threedie.data import urls
-from threedie.errors import ConfigError, ManifestError, StorageError
+from threedie.errors import ConfigError, ManifestError, MissingExtra, StorageError
 
 CONTENT = bytes(range(256)) * 20_000  # 5 MB: several pieces
 
@@ -27,7 +28,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setattr(urls.time, "sleep", lambda seconds: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     (tmp_path / "x.bin").write_bytes(CONTENT)
     with serving(tmp_path) as running:
         yield running
@@ -53,17 +54,19 @@ def test_a_store_is_read_through_fsspec(monkeypatch: pytest.MonkeyPatch) -> None
     with fsspec.open("memory://bucket/y.bin", "wb") as file:
         file.write(CONTENT)
     assert whole("memory://bucket/y.bin") == CONTENT
-    with pytest.raises(StorageError, match=r"cannot read memory://bucket/z \(FileNotFoundError"):
+    with pytest.raises(StorageError, match=r"cannot read memory://bucket/z: not there \(FileNot"):
         whole("memory://bucket/z")
 
 
 def test_a_store_without_its_package_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*args: object) -> None:
-        raise ImportError("Install s3fs to access S3")
+    def missing(*args: object, **kwargs: object) -> None:
+        raise ImportError("Install it to access the store")
 
-    monkeypatch.setattr(fsspec, "open", missing)
-    with pytest.raises(ConfigError, match=r"reading s3://b/x needs .*: Install s3fs"):
+    monkeypatch.setattr(fsspec.core, "url_to_fs", missing)
+    with pytest.raises(MissingExtra, match=r"s3fs is not usable here .*threedie\[share\]"):
         whole("s3://b/x")
+    with pytest.raises(ConfigError, match=r"gs://b/x needs gcsfs: pip install gcsfs"):
+        whole("gs://b/x")
 
 
 @pytest.mark.parametrize("ranges", [True, False])
@@ -108,7 +111,7 @@ def test_what_is_not_there_is_asked_for_once(server: Server, tmp_path: Path) -> 
 
 
 def test_nobody_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(urls.time, "sleep", lambda seconds: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     monkeypatch.setenv("no_proxy", "*")
     with serving(tmp_path) as server:
         address = server.url

@@ -9,7 +9,8 @@ from pathlib import Path
 from threedie.data.dataset import open_dataset
 from threedie.errors import ManifestError
 
-_WORK = (".render", ".convert")
+_WORK = (".render", ".convert", ".download")
+_TEMPORARY = (".tmp", ".partial")
 
 
 def tree_hash(folder: Path) -> str:
@@ -17,7 +18,7 @@ def tree_hash(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and not name.startswith(_WORK) and not name.endswith(".tmp"):
+        if path.is_file() and not name.startswith(_WORK) and not name.endswith(_TEMPORARY):
             digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -30,7 +31,7 @@ def tars(folder: Path) -> dict[str, str]:
 def leftovers(folder: Path) -> list[str]:
     """Temporary and working files."""
     names = (path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    return sorted(n for n in names if n.startswith(_WORK) or n.endswith(".tmp"))
+    return sorted(n for n in names if n.startswith(_WORK) or n.endswith(_TEMPORARY))
 
 
 def half_files(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ class Order:
     """Folder whose operations count; the data set is `out` in it."""
     scratch: str
     writer: str = "real"
-    """Or one of NAIVE, or 'convert': a conversion instead of a render."""
+    """Or one of NAIVE, 'convert', 'download', 'download classes'."""
     crash_at: int = 0
     torn: bool = False
     fail_at: int = 0

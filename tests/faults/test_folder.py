@@ -29,6 +29,7 @@ from tests.faults.writer import the_plan
 from threedie import files
 from threedie.errors import StorageError
 from threedie.manifests.dataset import DatasetManifest
+from threedie.render.outline import Outline
 from threedie.render.workspace import ShardRecord, Workspace
 
 TRAIN, VAL = "train-000000.tar", "val-000000.tar"
@@ -46,7 +47,7 @@ def begun(server: Server, right: Path) -> Path:
     """A disk with a run that has made everything but the index and the manifest."""
     disk = server.disk()
     out = disk / "out"
-    workspace = Workspace(out, the_plan().making)
+    workspace = Workspace(out, Outline.of(the_plan()))
     with workspace.opened():
         shutil.copy(right / VAL, out / VAL)
         shutil.copy(right / TRAIN, out / TRAIN)
@@ -119,7 +120,7 @@ def test_a_damaged_part_is_rendered_again(
     disk = begun(plain_server, right)
     out = disk / "out"
     (out / VAL).unlink()
-    workspace, plan = Workspace(out, the_plan().making), the_plan()
+    workspace, plan = Workspace(out, Outline.of(the_plan())), the_plan()
     (obj,) = next(shard for shard in plan.shards if shard.name == VAL).objects
     workspace.part(obj.key).write_bytes((right / VAL).read_bytes()[:4096])
     damage(workspace.part(obj.key))

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import gc
 import hashlib
+import io
 import json
 import os
 import resource
@@ -23,6 +24,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
+from rich.console import Console
+
+from tests.data import builders
 from tests.faults.fake_stage import FakeStage, fake_plan
 from tests.faults.orders import Answer, Order
 from tests.sharing.published import CHAIR, pieces, published, tgz
@@ -35,9 +39,11 @@ from threedie.render.machine import Hardware
 from threedie.render.plan import Plan
 from threedie.render.progress import Progress
 from threedie.render.worker import Failed, Task, WorkerConfig
-from threedie.sharing.convert import convert_archive
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import convert_archive
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
+from threedie.sharing.transfer.download import DownloadRequest
+from threedie.sharing.transfer.download import download as download_any
 
 
 def the_plan(seed: int = 0) -> Plan:
@@ -116,6 +122,17 @@ NAIVE = {
 }
 
 
+def download(order: Order) -> None:
+    """A download from a folder: all of it, or the samples of two classes."""
+    classes = {"download": None, "download classes": "chair,zebra"}[order.writer]
+    request = DownloadRequest(
+        what=os.environ["FAULTS_SOURCE"], out=Path(order.disk) / "out", classes=classes, jobs=1
+    )
+    # Else the notes of one run would serve the next.
+    os.environ["XDG_CACHE_HOME"] = order.scratch
+    download_any(request, console=Console(file=io.StringIO()))
+
+
 def convert(order: Order) -> None:
     """A conversion: two shards of train and one of val, and an object that is not whole."""
     found = published([(CHAIR, name) for name in ("a1", "b2", "c3", "h8", "e5")], views=2, size=16)
@@ -133,6 +150,9 @@ def convert(order: Order) -> None:
 
 def run(order: Order) -> None:
     """A whole run, or the rest of one."""
+    if order.writer.startswith("download"):
+        download(order)
+        return
     if order.writer == "convert":
         convert(order)
         return
@@ -202,7 +222,17 @@ def serve() -> None:
         Path(warm, "scratch").mkdir()
         run(Order(disk=warm, scratch=f"{warm}/scratch"))
         run(Order(disk=f"{warm}/converted", scratch="", writer="convert"))
-    gc.freeze()
+    with tempfile.TemporaryDirectory() as source:
+        os.environ["FAULTS_SOURCE"] = f"{source}/set"
+        builders.build(
+            Path(source, "set"), builders.Plan(objects=("a", "b"), views=2, per_shard=3, size=16)
+        )
+        gc.freeze()
+        answer_all()
+
+
+def answer_all() -> None:
+    """A fork for every line of the input."""
     for line in sys.stdin:
         order = Order(**json.loads(line))
         reader, pipe = os.pipe()

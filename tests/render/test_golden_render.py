@@ -31,7 +31,7 @@ REFERENCE_DB, STANDARD_DB = 46.0, 43.0
 def rendered(meshes: Path, images: Path, out: Path, **options: object) -> Dataset:
     """Render the latents of a folder of golden pictures."""
     asked = RenderOptions(meshes=meshes, latents=images / "latents.npz", **options)  # type: ignore[arg-type]
-    assert render(asked, Machine(device="cpu"), out, console=Console(quiet=True)) == 0
+    assert render(asked, Machine(device="cpu"), str(out), console=Console(quiet=True)) == 0
     return open_dataset(out)
 
 

@@ -1,7 +1,8 @@
 """The command line: a table of contents. Every verb parses, calls one function and prints.
 
 program                        common options, and how every error ends as one line
-render, convert, look, bench, about    the verbs, by what they are about
+render, convert, look, check,  the verbs, by what they are about
+bench, analyze, report, share, about
 
 Exit status: 0 all done · 1 stopped or damaged · 2 wrong usage · 3 finished, some objects failed ·
 75 training stopped and saved.
@@ -9,7 +10,8 @@ Heavy imports stand inside the verbs, so that `3die --help` is instant.
 """
 
 # isort: off
-from threedie.cli import render, convert, look, bench, about  # noqa: F401  # in the order of `3die --help`
+# In the order of `3die --help`.
+from threedie.cli import render, convert, look, check, bench, analyze, report, share, about  # noqa: F401
 
 # isort: on
 from threedie.cli.program import app, main

@@ -18,12 +18,13 @@ class Listing(str, enum.Enum):
     presets = "presets"
     protocols = "protocols"
     recipes = "recipes"
+    releases = "releases"
     shapes = "shapes"
 
 
 @app.command("list")
 def list_(what: Annotated[Listing, typer.Argument(help="What to list.")]) -> None:
-    """List what there is: classes, recipes, built-in shapes, methods, presets, protocols."""
+    """List what there is: classes, recipes, shapes, releases, methods, presets, protocols."""
     from threedie import listings
 
     getattr(listings, f"print_{what.value}")(out)

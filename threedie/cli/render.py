@@ -1,13 +1,22 @@
-"""`3die render`."""
+"""`3die render` and `3die merge`: make a data set, on one machine or many."""
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from threedie.cli.program import Meshes, app, out
+from threedie.errors import ConfigError
+
+
+class Engine(str, enum.Enum):
+    """Where `3die render` renders."""
+
+    local = "local"
+    ray = "ray"
 
 
 @app.command()
@@ -16,9 +25,13 @@ def render(
     classes: Annotated[
         str, typer.Option(help="'all', or class names and synset ids: chair,03797390.")
     ] = "all",
-    out_folder: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder of the data set. Default: data/<source>-<recipe>."),
+    where: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            help="Folder of the data set, or s3://, gs://, hf://datasets/…: finished shards go "
+            "there one by one. Default: data/<source>-<recipe>.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(help="Objects per class. Default: all; built-in shapes 40.")
@@ -65,13 +78,39 @@ def render(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try the objects of failures.jsonl again.")
     ] = False,
+    shard_range: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K/N",
+            help="Make part K of N (from 0) only; `3die merge` closes the data set when all are "
+            "there. For SLURM arrays, Kubernetes, or by hand.",
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Where: this machine, or a Ray cluster (a task is a shard).")
+    ] = Engine.local,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of the Ray cluster: auto, or host:port. Default: one of this machine."),
+    ] = None,
+    cpus_per_shard: Annotated[
+        float, typer.Option(help="Cores that a task of Ray asks for, a process each.")
+    ] = 2,
+    gpus_per_shard: Annotated[float, typer.Option(help="GPUs that a task of Ray asks for.")] = 0,
+    staging: Annotated[
+        Path | None,
+        typer.Option(
+            help="Local folder where shards are made that go elsewhere. Default: the cache."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made and how long; write nothing.")
     ] = False,
 ) -> None:
     """Render meshes into shards. The same command again goes on where it stopped."""
     from threedie.render import run
-    from threedie.render.plan import RenderOptions
+    from threedie.render.cluster import Cluster
+    from threedie.render.plan import Part, RenderOptions
 
     options = RenderOptions(
         meshes=meshes,
@@ -91,11 +130,41 @@ def render(
         missing_texture=missing_texture,  # type: ignore[arg-type]
         objects_per_shard=shard_size,
     )
+    if address is not None and engine is not Engine.ray:
+        raise ConfigError("--address is of a Ray cluster; give --engine ray too.")
     machine = run.Machine(
-        workers=workers, device=device, timeout_s=timeout, log=log, retry_failed=retry_failed
+        workers=workers,
+        device=device,
+        timeout_s=timeout,
+        log=log,
+        retry_failed=retry_failed,
+        part=Part.parse(shard_range) if shard_range is not None else None,
+        staging=staging,
+        cluster=Cluster(address=address, cpus=cpus_per_shard, gpus=gpus_per_shard)
+        if engine is Engine.ray
+        else None,
     )
-    folder = out_folder or run.default_folder(options)
+    destination = str(run.default_folder(options)) if where is None else where
     if dry_run:
-        run.print_estimate(options, machine, folder, console=out)
+        run.print_estimate(options, machine, destination, console=out)
     else:
-        raise typer.Exit(run.render(options, machine, folder, console=out))
+        raise typer.Exit(run.render(options, machine, destination, console=out))
+
+
+@app.command()
+def merge(
+    target: Annotated[
+        str, typer.Argument(help="Folder or store that the parts were rendered into.")
+    ],
+    parts: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of parts that were rendered apart; their shards are copied."),
+    ] = None,
+) -> None:
+    """Close a data set that was rendered in parts (`3die render --shard-range`).
+
+    Every part may have been made in the target itself, or in a folder of its own.
+    """
+    from threedie.render.merge import merge_parts
+
+    raise typer.Exit(merge_parts(target, parts or [], console=out))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from threedie.data import ledger
-from threedie.data.index import PixelSums, build_index, write_index
+from threedie.data.index import PixelSums, write_index
+from threedie.data.shard_rows import ShardRows, join_rows, scan_rows
 from threedie.manifests.dataset import (
     AnyMaking,
     ClassEntry,
@@ -14,6 +15,7 @@ from threedie.manifests.dataset import (
     Failure,
     FileEntry,
     ShardEntry,
+    Subset,
 )
 from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
 
@@ -25,31 +27,34 @@ def finish_dataset(
     classes: tuple[ClassEntry, ...],
     shards: Sequence[ShardEntry],
     failures: Sequence[Failure],
+    rows: Callable[[ShardEntry], ShardRows] | None = None,
+    subset_of: Subset | None = None,
 ) -> DatasetManifest:
     """Write all that stands beside the shards; dataset.json comes last.
 
     Args:
-        folder: holds the finished shards.
+        folder: holds the finished shards, or only what stands beside them.
         making: all that decided their bytes.
         classes: with the counts of planned objects.
         shards: in the order of the plan.
         failures: the objects that are in no shard, in the order of the plan.
+        rows: what the index says of a shard; None: scan the shards in the folder.
+        subset_of: the whole set and what of it this is, if it is a part.
 
     Raises:
         ManifestError: a shard is damaged.
         StorageError: a file can't be written.
     """
+    rows = rows or (lambda entry: rows_of(folder, entry, making))
     beside: dict[str, FileEntry] = {}
     sums = PixelSums()
     for split in dict.fromkeys(entry.split for entry in shards):
-        index = build_index(
-            [folder / entry.name for entry in shards if entry.split == split],
+        index, found = join_rows(
+            [rows(entry) for entry in shards if entry.split == split],
             views=making.views,
             latent_size=making.recipe.latent_size,
-            pixels_per_view=making.size**2,
-            sums=sums,
-            summed_views=making.summed_views,
         )
+        sums = sums.plus(found)
         beside.update(write_index(folder, split, index))
     beside[ledger.FILE_NAME] = ledger.write_ledger(folder, failures)
     mean, std = sums.mean_std()
@@ -64,6 +69,22 @@ def finish_dataset(
         failures=len(failures),
         pixel_mean=mean,
         pixel_std=std,
+        subset_of=subset_of,
     )
     manifest.write(folder)
     return manifest
+
+
+def rows_of(folder: Path, entry: ShardEntry, making: AnyMaking) -> ShardRows:
+    """The rows of a shard in a folder, by reading it.
+
+    Raises:
+        ManifestError: it is damaged.
+    """
+    return scan_rows(
+        folder / entry.name,
+        views=making.views,
+        latent_size=making.recipe.latent_size,
+        pixels_per_view=making.size**2,
+        summed_views=making.summed_views,
+    )

@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from threedie.errors import Busy, StorageError
+from threedie.errors import Busy, ConfigError, StorageError
 from threedie.manifests.dataset import Model
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, shared: bool = False) -> Iterator[None]:
     """Hold a lock file; only to say so: correctness comes from unique names and renames.
 
     Args:
         path: of the lock, in a working folder of the folder that is written.
+        shared: with others that share it, and not with one that does not.
 
     Raises:
         Busy: another process holds it; says which.
@@ -31,15 +32,15 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as err:
         raise StorageError(f"cannot write into {path.parent}: {err.strerror}.") from err
     try:
-        _take(descriptor, path)
+        _take(descriptor, path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path) -> None:
+def _take(descriptor: int, path: Path, how: int) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except OSError as err:
         if err.errno not in (errno.EAGAIN, errno.EACCES):
             return  # a file system without locks
@@ -47,6 +48,20 @@ def _take(descriptor: int, path: Path) -> None:
         raise Busy(f"{path.parent.parent} is being written by another run ({holder}).") from err
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"host {socket.gethostname()}, process {os.getpid()}".encode(), 0)
+
+
+def refuse_other(where: str, there: Model, asked: Model) -> None:
+    """Refuse to mix two data sets in one place.
+
+    Raises:
+        ConfigError: `there` was made otherwise; every difference is in the message.
+    """
+    if found := differences(there, asked):
+        listed = "\n".join(f"  {line}" for line in found)
+        raise ConfigError(
+            f"{where} holds a data set made otherwise:\n{listed}\n"
+            "Repeat its options to go on with it, or give another --out."
+        )
 
 
 def differences(there: Model, asked: Model) -> list[str]:

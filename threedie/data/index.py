@@ -68,6 +68,15 @@ class PixelSums:
         self.total = total if self.total is None else self.total + total
         self.squares = squares if self.squares is None else self.squares + squares
 
+    def plus(self, other: PixelSums) -> PixelSums:
+        """Both together."""
+        if self.total is None or self.squares is None:
+            return other
+        if other.total is None or other.squares is None:
+            return self
+        count, total = self.count + other.count, self.total + other.total
+        return PixelSums(count, total, self.squares + other.squares)
+
     def mean_std(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """Mean and standard deviation per channel, 0..1; zeros without pixels."""
         if self.total is None or self.squares is None or not self.count:

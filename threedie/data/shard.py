@@ -165,6 +165,23 @@ def scan_shard(path: Path) -> Iterator[SampleMembers]:
         raise ManifestError(f"{path}: cannot be read as a shard: {err}.") from err
 
 
+def parse_sample(content: bytes, where: Path) -> tuple[SampleMembers, bytes]:
+    """One sample from the bytes of its members, and these bytes without zeros after them.
+
+    Raises:
+        ManifestError: not exactly one sample as `pack_sample` writes it, and zeros.
+    """
+    position, members = 0, []
+    while any(header := content[position : position + BLOCK]):
+        member = _parse(where, header, position)
+        members.append(member)
+        position = member.offset + member.size + -member.size % BLOCK
+    samples = list(_samples(where, members))
+    if len(samples) != 1 or position > len(content) or any(content[position:]):
+        raise ManifestError(f"{where}: {len(samples)} samples, exactly one was expected.")
+    return samples[0], content[:position]
+
+
 def _members(path: Path, view: mmap.mmap) -> Iterator[Member]:
     position = 0
     while position + BLOCK <= len(view):

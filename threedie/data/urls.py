@@ -7,36 +7,39 @@ it broke.
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import logging
+import os
 import re
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-import fsspec
-
 from threedie.errors import ConfigError, ManifestError, StorageError
+from threedie.manifests.dataset import FILE_NAME, MAX_BYTES, DatasetManifest
 
-_LOG = logging.getLogger(__name__)
 STORES = ("s3", "gs", "gcs", "hf", "az", "abfs")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):")
+_USER = re.compile(r"(?<=://)[^/@]*@")
+_HUB = re.compile(
+    r"hf://datasets/(?P<name>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w.%-]*))?/(?P<file>.+)",
+    re.ASCII,
+)
 _CHUNK = 1 << 20
-_TIMEOUT_S = 30.0
-_ATTEMPTS = 5
-"""In a row without a byte of progress."""
 
 
-class Readable(Protocol):
-    """What bytes come from."""
+class Reading(Protocol):
+    """A file that is being read: pieces with their positions, in order.
 
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
+    Where a source can't go on in the middle, positions start over at 0.
+    """
+
+    whole: int | None
+    """Bytes of the file as its source says, once the first piece has come; None: it does not."""
+    validator: str
+    """What changes when the file does (an ETag); empty where the source gives none."""
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        """(position, bytes)."""
 
 
 def scheme_of(address: str) -> str:
@@ -61,8 +64,8 @@ def is_url(address: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """For messages: without the query, where tokens are."""
-    return address.partition("?")[0]
+    """For messages: without the query and the `user:password@`, where secrets are."""
+    return _USER.sub("", address.partition("?")[0])
 
 
 def join(base: str, name: str) -> str:
@@ -86,6 +89,58 @@ def read_small(address: str, limit: int) -> bytes:
     return content
 
 
+def hub_address(address: str) -> str:
+    """Where a web client finds `hf://datasets/user/name[@revision]/file`.
+
+    Raises:
+        ConfigError: another kind of address of the hub.
+    """
+    match = _HUB.fullmatch(address.partition("?")[0])
+    if not match or ".." in match["file"].split("/"):
+        raise ConfigError(
+            f"cannot read {shown(address)[:80]}: of the hub, hf://datasets/user/name is read."
+        )
+    end = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    return f"{end}/datasets/{match['name']}/resolve/{match['revision'] or 'main'}/{match['file']}"
+
+
+def open_reading(
+    address: str,
+    first: int = 0,
+    *,
+    end: int | None = None,
+    size: int | None = None,
+    validator: str = "",
+    token: bool = True,
+) -> Reading:
+    """A file from byte `first` on; nothing is asked for before the first piece is taken.
+
+    Args:
+        address: path or URL.
+        first: the first wanted byte.
+        end: the byte to stop before; None: the end of the file.
+        size: known number of bytes of the file; None if unknown.
+        validator: what the file's was when bytes before `first` were read.
+        token: whether THREEDIE_TOKEN may be sent to this host.
+
+    Raises:
+        ConfigError: an address that is refused. While reading: a store's package is missing.
+        StorageError: while reading: it can't be read, or it was changed meanwhile.
+    """
+    scheme = scheme_of(address)
+    if scheme == "hf":
+        scheme, address = "https", hub_address(address)
+    if scheme in ("http", "https"):
+        from threedie.data.web import WebReading
+
+        return WebReading(address, first, end=end, size=size, validator=validator, token=token)
+    if scheme in STORES:
+        from threedie.data.remote import StoreReading
+
+        return StoreReading(address, first, end=end, validator=validator)
+    return _LocalReading(address, first, end=end)
+
+
 def chunks(address: str, size: int | None, limit: int) -> Iterator[bytes]:
     """The bytes of a file, at most `limit` of them.
 
@@ -98,100 +153,78 @@ def chunks(address: str, size: int | None, limit: int) -> Iterator[bytes]:
     Raises:
         StorageError: it can't be read; says why.
     """
-    scheme = scheme_of(address)
-    if scheme in ("http", "https"):
-        return _http_chunks(address, size, limit)
-    return _store_chunks(address, limit) if scheme in STORES else _local_chunks(address, limit)
+    return _in_order(open_reading(address, size=size), limit)
 
 
-def _local_chunks(address: str, limit: int) -> Iterator[bytes]:
-    try:
-        with Path(re.sub(r"^file:(//)?", "", address)).open("rb", buffering=0) as file:
-            yield from _pieces(file, limit)
-    except OSError as err:
-        raise StorageError(f"cannot read {address}: {err.strerror}.") from err
+def read_range(address: str, first: int, end: int, *, size: int, token: bool = True) -> bytes:
+    """Bytes `first` to `end` (exclusive) of a file of `size` bytes.
+
+    Raises:
+        ManifestError: the file has another size.
+        StorageError: it can't be read, or its server can't send parts.
+    """
+    reading, content = open_reading(address, first, end=end, size=size, token=token), bytearray()
+    for position, piece in reading:
+        if reading.whole not in (None, size):
+            raise ManifestError(
+                f"{shown(address)}: {reading.whole} bytes, {size} were expected: another file."
+            )
+        if position != first + len(content):
+            raise StorageError(
+                f"cannot read a part of {shown(address)}: the server sends whole files only."
+            )
+        content += piece
+    if len(content) != end - first:
+        raise StorageError(f"cannot read {shown(address)}: it ends at byte {first + len(content)}.")
+    return bytes(content)
 
 
-def _store_chunks(address: str, limit: int) -> Iterator[bytes]:
-    try:
-        with fsspec.open(address, "rb") as file:
-            yield from _pieces(file, limit)
-    except ImportError as err:
-        raise ConfigError(
-            f"reading {shown(address)} needs a package of the store's: {str(err)[:200]}."
-        ) from err
-    except GeneratorExit:
-        raise
-    except Exception as err:  # each store has its own
-        what = f"{type(err).__name__}: {str(err)[:200]}"
-        raise StorageError(f"cannot read {shown(address)} ({what}).") from err
+def _in_order(reading: Reading, limit: int) -> Iterator[bytes]:
+    """Each byte once, whatever is sent again."""
+    done = 0
+    for position, content in reading:
+        new = content[done - position : limit - position]
+        if new:
+            yield new
+        done = max(done, min(limit, position + len(content)))
+        if done >= limit:
+            return
 
 
-def _pieces(file: Readable, limit: int) -> Iterator[bytes]:
-    while limit > 0 and (piece := file.read(min(_CHUNK, limit))):
-        limit -= len(piece)
-        yield piece
+def open_manifest(data: str) -> tuple[str, bytes, DatasetManifest]:
+    """The folder's address, and its manifest as bytes and as what they say.
+
+    Args:
+        data: the folder of a data set, a path or URL, or its dataset.json.
+
+    Raises:
+        ConfigError: an address that is refused.
+        ManifestError: not a manifest.
+        StorageError: it can't be reached.
+    """
+    scheme_of(data)
+    path, mark, query = data.partition("?")
+    base = path.rstrip("/").removesuffix(f"/{FILE_NAME}") + mark + query
+    address = join(base, FILE_NAME)
+    content = read_small(address, MAX_BYTES)
+    return base, content, DatasetManifest.parse(content, shown(address))
 
 
-def _http_chunks(address: str, size: int | None, limit: int) -> Iterator[bytes]:
-    done, failures, reason, where = 0, 0, "", shown(address)
-    while failures < _ATTEMPTS:
-        if failures:
-            _LOG.warning("%s: %s; trying again (%d of %d)", where, reason, failures, _ATTEMPTS - 1)
-            time.sleep(min(8.0, 0.1 * 2**failures))
+class _LocalReading:
+    def __init__(self, address: str, first: int, *, end: int | None) -> None:
+        self._address, self._first, self._end = address, first, end
+        self.whole: int | None = None
+        self.validator = ""
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
         try:
-            with contextlib.closing(_request(address, done)) as response:
-                whole = _whole_size(response)
-                for piece in _pieces(response, limit - done):
-                    done, failures = done + len(piece), 0
-                    yield piece
-            size = whole if size is None else size
-            # The server's file may be shorter than it should be: that is the reader's to say.
-            if size is None or done in (size, whole, limit):
-                return
-            reason = f"the connection ended after {done} of {size} bytes"
-        except urllib.error.HTTPError as err:
-            err.close()
-            reason = f"HTTP {err.code} {err.reason}"
-            if err.code < 500 and err.code not in (408, 429):
-                raise StorageError(f"cannot read {where}: {reason}.") from None
-        except (OSError, http.client.HTTPException) as err:
-            reason = f"{type(err).__name__}: {str(err)[:200]}"
-        failures += 1
-    raise StorageError(f"cannot read {where} after {_ATTEMPTS} attempts: {reason}.")
-
-
-def _request(address: str, first: int) -> http.client.HTTPResponse:
-    """A response whose next byte is byte `first` of the file."""
-    request = urllib.request.Request(address, headers={"User-Agent": "threedie"})
-    if first:
-        request.add_header("Range", f"bytes={first}-")
-    response: http.client.HTTPResponse | None = _opener().open(request, timeout=_TIMEOUT_S)
-    if response is None:  # redirected to another scheme
-        raise StorageError(f"cannot read {shown(address)}: it leads to something that is not http.")
-    if first and response.status != 206:
-        for _ in _pieces(response, first):  # a server without ranges starts anew
-            pass
-    return response
-
-
-def _whole_size(response: http.client.HTTPResponse) -> int | None:
-    """What the server says that the file's size is."""
-    span = response.headers.get("Content-Range", "")
-    text = span.rpartition("/")[2] if span else response.headers.get("Content-Length", "")
-    return int(text) if text.isdigit() else None
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Http and https only, whatever a server redirects to."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
-        urllib.request.HTTPDefaultErrorHandler,
-        urllib.request.HTTPRedirectHandler,
-        urllib.request.HTTPErrorProcessor,
-    ):
-        opener.add_handler(handler())
-    return opener
+            path = Path(re.sub(r"^file:(//)?", "", self._address))
+            with path.open("rb", buffering=0) as file:
+                self.whole = path.stat().st_size
+                position = file.seek(self._first)
+                end = self.whole if self._end is None else self._end
+                while position < end and (piece := file.read(min(_CHUNK, end - position))):
+                    yield position, piece
+                    position += len(piece)
+        except OSError as err:
+            raise StorageError(f"cannot read {self._address}: {err.strerror}.") from err

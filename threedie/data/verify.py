@@ -228,6 +228,13 @@ def _total_problems(
 
 
 def _notes(folder: Path, manifest: DatasetManifest) -> Iterator[str]:
+    if (part := manifest.subset_of) is not None:
+        chosen = {"split": part.splits, "classes": part.classes}
+        said = "; ".join(f"{what} {', '.join(names)}" for what, names in chosen.items() if names)
+        yield (
+            f"A part ({said}) of the data set whose {FILE_NAME} has "
+            f"sha256 {part.manifest_sha256[:16]}…; failures.jsonl of a part is empty."
+        )
     if manifest.making.latents_sha256 is not None:
         yield "The latents were given, not drawn: their ranges were not checked."
     if not any(entry.samples for entry in manifest.shards):

@@ -16,8 +16,10 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    SerializerFunctionWrapHandler,
     Tag,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 
@@ -198,6 +200,18 @@ AnyMaking = Annotated[
 ]
 
 
+class Subset(Model):
+    """Which part of a published data set this is."""
+
+    manifest_sha256: Sha256
+    """Of the bytes of the whole set's dataset.json."""
+    splits: tuple[str, ...] | None
+    """Null: all."""
+    classes: tuple[str, ...] | None
+    """Ids; null: all. Where some were chosen, the shards are made of single samples of the whole
+    set's shards, and of these only whole ones have a hash."""
+
+
 class DatasetManifest(Model):
     """dataset.json."""
 
@@ -213,6 +227,15 @@ class DatasetManifest(Model):
     pixel_mean: tuple[float, float, float]
     """Over all pictures, true RGB, 0..1."""
     pixel_std: tuple[float, float, float]
+    subset_of: Subset | None = None
+    """Left out of the file where it is null: whole sets keep their bytes."""
+
+    @model_serializer(mode="wrap")
+    def _without_null(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = serialise(self)
+        if body.get("subset_of") is None:
+            body.pop("subset_of", None)
+        return body
 
     @model_validator(mode="after")
     def _hashes_agree(self) -> DatasetManifest:

@@ -1,13 +1,15 @@
 """The engine: works a plan off with isolated workers, and makes a verified data set of it.
 
 Every object ends as a part on disk or as a line of the ledger; a shard is assembled when all of
-its objects have ended; dataset.json comes last. Nothing here depends on the order of the work, so
-kills, resumes and the number of workers change no byte.
+its objects have ended, and delivered where the data set goes elsewhere; dataset.json comes last.
+Nothing here depends on the order of the work, so kills, resumes, the number of workers and of
+machines change no byte.
 """
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -20,16 +22,14 @@ from threedie.data import ledger
 from threedie.data.dealing import PlannedObject, PlannedShard
 from threedie.data.finish import finish_dataset
 from threedie.errors import RenderError, StorageError
-from threedie.manifests.dataset import (
-    DatasetManifest,
-    Failure,
-    ShardEntry,
-)
+from threedie.manifests.dataset import Failure, ShardEntry
+from threedie.render.delivery import Delivery
 from threedie.render.interrupts import held_back
 from threedie.render.lanes import Ended, Lane, harmless_environment, sweep_scratch
 from threedie.render.machine import Hardware, timeout_for
+from threedie.render.outline import Outline
 from threedie.render.parts import PartMissing, read_part, shard_pieces
-from threedie.render.plan import Plan
+from threedie.render.plan import Plan, Share
 from threedie.render.progress import Progress
 from threedie.render.worker import BLENDER, Failed, Task, WorkerConfig
 from threedie.render.workspace import ShardRecord, Workspace
@@ -51,6 +51,8 @@ class Outcome:
     rendered: int
     """Objects that this run has rendered (the others were there)."""
     seconds: float
+    records: tuple[ShardRecord, ...] = ()
+    """Of the shards that this run was to see to."""
 
 
 def render_dataset(
@@ -63,29 +65,35 @@ def render_dataset(
     retry_failed: bool = False,
     renderer: str = BLENDER,
     log: Path | None = None,
+    share: Share | None = None,
+    delivery: Delivery | None = None,
 ) -> Outcome:
     """Render a plan into a folder, or go on with it.
 
     Args:
         plan: what to make.
-        folder: of the data set; created, or the same plan's.
+        folder: of the data set; created, or the same plan's. With a delivery: for the work that is
+            under way; it goes when all is delivered.
         hardware: processes, threads, devices.
         progress: is told what happens.
         timeout_s: per object; None: generous for its size, quality and views.
         retry_failed: try the objects of the ledger again.
         renderer: `module:class` that draws (tests give a stand-in).
         log: file for the workers' own output; None: nowhere.
+        share: the shards to make; the data set is not closed then. None: all, and close it.
+        delivery: where finished shards go; None: they stay in the folder.
 
     Raises:
         Busy, ConfigError, StorageError: see Workspace; nothing half-written stays.
         RenderError: the workers can't be started.
         KeyboardInterrupt: Ctrl-C; the parts stay, the same call goes on.
     """
-    begun, workspace = time.monotonic(), Workspace(folder, plan.making)
+    begun = time.monotonic()
+    workspace = Workspace(folder, Outline.of(plan), share=share.name if share else None)
+    run = _Run(plan, workspace, progress, share=share, delivery=delivery)
     with files.storage_errors(folder), workspace.opened():
         sweep_scratch()
-        run = _Run(plan, workspace, progress)
-        progress.start(plan)
+        progress.start(plan, run.shards)
         run.take_stock(retry_failed=retry_failed)
         config = WorkerConfig(
             making=plan.making,
@@ -97,20 +105,25 @@ def render_dataset(
             renderer=renderer,
             log=log,
         )
-        limit = timeout_s or timeout_for(plan.making)
-        with (
-            harmless_environment(),
-            held_back() as let_interrupts_through,
-            _lanes(config, hardware, limit) as lanes,
-        ):
-            run.work(lanes, let_interrupts_through)
-        manifest = run.finish()
+        if run.has_work:
+            with (
+                harmless_environment(),
+                held_back() as let_interrupts_through,
+                _lanes(config, hardware, timeout_s or timeout_for(plan.making)) as lanes,
+            ):
+                run.work(lanes, let_interrupts_through)
+        if share is None:
+            run.finish()
+    if delivery:
+        shutil.rmtree(folder, ignore_errors=True)  # all of it is delivered
+    records = run.records
     return Outcome(
         folder=folder,
-        objects=sum(manifest.splits.values()),
-        failures=tuple(run.failures()),
+        objects=sum(record.shard.samples for record in records),
+        failures=tuple(failure for record in records for failure in record.failures),
         rendered=run.rendered,
         seconds=time.monotonic() - begun,
+        records=records,
     )
 
 
@@ -142,8 +155,18 @@ class _OpenShard:
 class _Run:
     """The state of one run: what is open, what has ended."""
 
-    def __init__(self, plan: Plan, workspace: Workspace, progress: Progress) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        workspace: Workspace,
+        progress: Progress,
+        *,
+        share: Share | None,
+        delivery: Delivery | None,
+    ) -> None:
         self._plan, self._workspace, self._progress = plan, workspace, progress
+        self._whole, self._delivery = share is None, delivery
+        self.shards = share.shards if share else plan.shards
         self._records: dict[str, ShardRecord] = {}
         self._open: dict[str, _OpenShard] = {}
         self._shard_of: dict[str, _OpenShard] = {}
@@ -156,16 +179,32 @@ class _Run:
 
     def take_stock(self, *, retry_failed: bool) -> None:
         """Sort the plan into finished shards, parts that are there, and work."""
-        for shard in self._plan.shards:
-            record = self._workspace.done(shard)
+        for shard in self.shards:
+            record = self._done(shard)
             if record and record.failures and retry_failed:
-                self._workspace.take_apart(shard)
+                if self._delivery is None:  # else it is made anew from its first object
+                    self._workspace.take_apart(shard)
                 record = None
             if record:
                 self._records[shard.name] = record
                 self._progress.found(record.shard.samples, len(record.failures))
             else:
                 self._open_shard(_OpenShard(shard))
+
+    def _done(self, shard: PlannedShard) -> ShardRecord | None:
+        """A finished shard's record; one that a killed run has not delivered is delivered now."""
+        if self._delivery is None:
+            return self._workspace.done(shard)
+        if delivered := self._delivery.done(shard.name, len(shard.objects)):
+            return delivered
+        if record := self._workspace.done(shard):
+            self._deliver(record)
+        return record
+
+    @property
+    def has_work(self) -> bool:
+        """Whether an object is left to render."""
+        return bool(self._queue)
 
     def _open_shard(self, shard: _OpenShard) -> None:
         self._open[shard.planned.name] = shard
@@ -203,8 +242,9 @@ class _Run:
                     if lane.future is not None and (lane.future.done() or lane.overdue):
                         self._take(lane.collect())
         except BaseException:
-            with contextlib.suppress(StorageError):
-                ledger.write_ledger(self._workspace.folder, self.failures())
+            if self._whole:  # shares would overwrite each other's; their records hold them
+                with contextlib.suppress(StorageError):
+                    ledger.write_ledger(self._workspace.folder, self._failures())
             raise
 
     def _feed(self, lane: Lane) -> None:
@@ -281,26 +321,40 @@ class _Run:
         del self._open[planned.name]
         for part in parts:
             part.unlink(missing_ok=True)  # by another run, where locks do nothing
+        self._deliver(self._records[planned.name])
         self._progress.shard(entry)
 
-    def failures(self) -> list[Failure]:
-        """All objects given up, in the order of the plan."""
+    def _deliver(self, record: ShardRecord) -> None:
+        if self._delivery:
+            folder = self._workspace.folder
+            self._delivery.deliver(folder, record, self._plan.making)
+            (folder / record.shard.name).unlink(missing_ok=True)
+
+    @property
+    def records(self) -> tuple[ShardRecord, ...]:
+        """Of all shards, when the work is done."""
+        return tuple(self._records[shard.name] for shard in self.shards)
+
+    def _failures(self) -> list[Failure]:
+        """All objects given up so far, in the order of the plan."""
         found: list[Failure] = []
-        for shard in self._plan.shards:
+        for shard in self.shards:
             if record := self._records.get(shard.name):
                 found += record.failures
             elif opened := self._open.get(shard.name):
                 found += opened.failures.values()
         return found
 
-    def finish(self) -> DatasetManifest:
-        """Index, ledger, and last the manifest."""
+    def finish(self) -> None:
+        """Close the data set, here or where it was delivered."""
         manifest = finish_dataset(
             self._workspace.folder,
             making=self._plan.making,
             classes=self._plan.classes,
-            shards=[self._records[shard.name].shard for shard in self._plan.shards],
-            failures=self.failures(),
+            shards=[record.shard for record in self.records],
+            failures=self._failures(),
+            rows=self._delivery.rows if self._delivery else None,
         )
+        if self._delivery:
+            self._delivery.complete(self._workspace.folder, manifest)
         self._workspace.finish()
-        return manifest

@@ -6,6 +6,7 @@ and order of work are not in it. Two runs with equal plans make equal shards.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,6 +123,43 @@ class Plan:
             object_id=ref.object_id,
             views=making.views,
         )
+
+    def share(self, part: Part) -> Share:
+        """The shards of one part: equal runs of them, in order."""
+        first, last = (len(self.shards) * k // part.of for k in (part.number, part.number + 1))
+        return Share(f"{part.number}-of-{part.of}", self.shards[first:last])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several machines' parts of a plan, as `--shard-range 3/16` names it."""
+
+    number: int
+    """From 0."""
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> Part:
+        """Read `k/n`.
+
+        Raises:
+            ConfigError: not that, or k is not below n.
+        """
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text.strip())
+        if not match or int(match[1]) >= int(match[2]):
+            raise ConfigError(
+                f"--shard-range is '{text}'; give k/n with k from 0 to n−1: 0/16, 1/16 … 15/16."
+            )
+        return cls(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """The shards that one run is to make."""
+
+    name: str
+    """For the lock of its folder; no two shares of a plan have the same."""
+    shards: tuple[PlannedShard, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

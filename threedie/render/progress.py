@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,7 +19,7 @@ from rich.progress import (
     Progress as Bar,
 )
 
-from threedie.data.dealing import PlannedObject
+from threedie.data.dealing import PlannedObject, PlannedShard
 from threedie.manifests.dataset import Failure, ShardEntry
 from threedie.render.plan import Plan
 from threedie.words import clock, plural
@@ -29,8 +30,8 @@ _LINE_EVERY_S = 10.0
 class Progress:
     """What the engine tells of a run. This one says nothing."""
 
-    def start(self, plan: Plan) -> None:
-        """The plan is made; finished work is looked for now."""
+    def start(self, plan: Plan, shards: Sequence[PlannedShard]) -> None:
+        """The plan is made; finished work of these shards of it is looked for now."""
 
     def found(self, objects: int, failures: int) -> None:
         """Work of an earlier run is there."""
@@ -38,8 +39,14 @@ class Progress:
     def rendered(self, obj: PlannedObject) -> None:
         """An object is on disk."""
 
+    def advance(self, objects: int) -> None:
+        """Objects have ended on another machine, rendered or given up."""
+
     def failed(self, failure: Failure) -> None:
         """An object was given up."""
+
+    def gave_up(self, failure: Failure) -> None:
+        """Another machine has told of an object that it gave up; `advance` has counted it."""
 
     def shard(self, entry: ShardEntry) -> None:
         """A shard is finished."""
@@ -74,14 +81,15 @@ class ConsoleProgress(Progress):
         )
         self._task = self._bar.add_task("", start=False, rate="", failures=0, total=None)
 
-    def start(self, plan: Plan) -> None:
+    def start(self, plan: Plan, shards: Sequence[PlannedShard]) -> None:
         """Show what is planned, and the bar."""
-        self._views, self._total = plan.making.views, plan.n_objects
-        making = plan.making
+        making, self._views = plan.making, plan.making.views
+        self._total = sum(len(shard.objects) for shard in shards)
+        some = f" of {len(plan.shards)}" if len(shards) < len(plan.shards) else ""
         self._say(
             f"{plural(self._total, 'object')} × {plural(self._views, 'view')} at {making.size} px, "
             f"recipe {making.recipe.name}, {making.quality}, {making.device}, "
-            f"{plural(len(plan.shards), 'shard')}"
+            f"{len(shards)}{some} {'shard' if len(plan.shards) == 1 else 'shards'}"
         )
         if self._console.is_terminal:
             self._bar.update(self._task, total=self._total)
@@ -96,13 +104,21 @@ class ConsoleProgress(Progress):
 
     def rendered(self, obj: PlannedObject) -> None:
         """Count an object."""
-        self._rendered += 1
+        self.advance(1)
+
+    def advance(self, objects: int) -> None:
+        """Count objects of other machines."""
+        self._rendered += objects
         self._update()
 
     def failed(self, failure: Failure) -> None:
         """Count and name a failure."""
-        self._failures += 1
         self._rendered += 1
+        self.gave_up(failure)
+
+    def gave_up(self, failure: Failure) -> None:
+        """Name a failure."""
+        self._failures += 1
         self._say(
             f"[yellow]failed[/] {escape(failure.object)} ({failure.stage}, {failure.attempts} "
             f"attempts): {escape(failure.error)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import re
@@ -13,7 +14,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from threedie.data import ledger
+from threedie.data.stores import is_remote, open_store
+from threedie.data.urls import shown
 from threedie.errors import ConfigError
+from threedie.render.cluster import Cluster, render_on_cluster
+from threedie.render.delivery import Delivery
 from threedie.render.engine import Outcome, render_dataset
 from threedie.render.estimate import estimate
 from threedie.render.machine import (
@@ -23,7 +28,8 @@ from threedie.render.machine import (
     choose_hardware,
     probe_blender,
 )
-from threedie.render.plan import Maker, Plan, RenderOptions, make_plan
+from threedie.render.outline import Outline
+from threedie.render.plan import Maker, Part, Plan, RenderOptions, Share, make_plan
 from threedie.render.progress import ConsoleProgress
 from threedie.render.workspace import check_same
 from threedie.words import plural
@@ -41,8 +47,19 @@ class Machine:
     log: Path | None = None
     retry_failed: bool = False
     """Try the objects of the ledger again."""
+    part: Part | None = None
+    """Make only this part of the plan."""
+    staging: Path | None = None
+    """Where shards are made that go elsewhere; None: in the user's cache."""
+    cluster: Cluster | None = None
+    """A Ray cluster to render on; None: this machine."""
 
     def __post_init__(self) -> None:
+        if self.part and self.cluster:
+            raise ConfigError(
+                "--shard-range and --engine ray were given: one divides the plan by hand, the "
+                "other by itself. Give one of them."
+            )
         if self.timeout_s is not None and not 0 < self.timeout_s < math.inf:
             raise ConfigError(f"--timeout is {self.timeout_s}; it must be more than 0 seconds.")
         if self.log is not None:
@@ -79,31 +96,99 @@ def default_folder(options: RenderOptions) -> Path:
     return Path("data") / f"{source}-{options.recipe}"
 
 
-def render(options: RenderOptions, machine: Machine, folder: Path, *, console: Console) -> int:
+def render(options: RenderOptions, machine: Machine, out: str, *, console: Console) -> int:
     """Render a data set and say how it ended.
+
+    Args:
+        options: what to render.
+        machine: how.
+        out: folder, or address of a store.
+        console: to write on.
 
     Returns:
         The exit status: 0, or 3 if objects failed.
     """
-    _check_apart(folder, options.meshes)
+    _check_destination(out, options.meshes)
     plan, hardware = _prepare(options, machine)
     progress = ConsoleProgress(console)
     try:
-        outcome = render_dataset(
-            plan,
-            folder,
-            hardware=hardware,
-            progress=progress,
-            timeout_s=machine.timeout_s,
-            retry_failed=machine.retry_failed,
-            log=machine.log,
-        )
+        if machine.cluster:
+            outcome = _on_cluster(plan, machine, machine.cluster, out, progress)
+        else:
+            outcome = _on_this_machine(plan, machine, hardware, out, progress)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt("What is rendered is kept; the same command goes on.") from stop
     finally:
         progress.close()
-    _conclude(outcome, plan, console)
+    _conclude(outcome, plan, machine.part, out, console)
     return FINISHED_WITH_FAILURES if outcome.failures else 0
+
+
+def _on_this_machine(
+    plan: Plan, machine: Machine, hardware: Hardware, out: str, progress: ConsoleProgress
+) -> Outcome:
+    share = plan.share(machine.part) if machine.part else None
+    folder, delivery = Path(out), None
+    if is_remote(out):
+        delivery = Delivery(open_store(out))
+        if manifest := delivery.begin(Outline.of(plan)):
+            _refuse_retry(machine, manifest.failures, out)
+            return Outcome(
+                folder=folder,
+                objects=sum(manifest.splits.values()),
+                failures=(),
+                rendered=0,
+                seconds=0.0,
+            )
+        folder = staging_folder(machine.staging, out, share)
+    return render_dataset(
+        plan,
+        folder,
+        hardware=hardware,
+        progress=progress,
+        timeout_s=machine.timeout_s,
+        retry_failed=machine.retry_failed,
+        log=machine.log,
+        share=share,
+        delivery=delivery,
+    )
+
+
+def _on_cluster(
+    plan: Plan, machine: Machine, cluster: Cluster, out: str, progress: ConsoleProgress
+) -> Outcome:
+    return render_on_cluster(
+        plan,
+        out if is_remote(out) else str(Path(out).resolve()),
+        cluster,
+        progress=progress,
+        timeout_s=machine.timeout_s,
+        retry_failed=machine.retry_failed,
+        staging=staging_folder(machine.staging, out, None),
+    )
+
+
+def _refuse_retry(machine: Machine, failures: int, out: str) -> None:
+    if machine.retry_failed and failures:
+        raise ConfigError(
+            f"{shown(out)} is finished, with {plural(failures, 'failure')}: a finished data set in "
+            "a store is not opened again. Download it, `3die render --retry-failed` it in its "
+            "folder, and publish that."
+        )
+
+
+def staging_folder(root: Path | None, out: str, share: Share | None) -> Path:
+    """Where shards of `out` are made before they go there: the same for the same command."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = hashlib.sha256(out.encode()).hexdigest()[:16] + (f"-{share.name}" if share else "")
+    return (root or cache / "threedie" / "staging") / name
+
+
+def _check_destination(out: str, meshes: Path | None) -> None:
+    if not out.strip():
+        raise ConfigError("--out is empty; give a folder, or the address of a store.")
+    if not is_remote(out):
+        _check_apart(Path(out), meshes)
 
 
 def _prepare(options: RenderOptions, machine: Machine) -> tuple[Plan, Hardware]:
@@ -118,7 +203,7 @@ def _prepare(options: RenderOptions, machine: Machine) -> tuple[Plan, Hardware]:
     return plan, choose_hardware(machine.workers, plan.making.device, gpus)
 
 
-def _conclude(outcome: Outcome, plan: Plan, console: Console) -> None:
+def _conclude(outcome: Outcome, plan: Plan, part: Part | None, out: str, console: Console) -> None:
     failed, total = len(outcome.failures), outcome.objects + len(outcome.failures)
     lines = []
     if outcome.rendered:
@@ -130,30 +215,39 @@ def _conclude(outcome: Outcome, plan: Plan, console: Console) -> None:
     elif not failed:
         lines.append("nothing left to render: everything is there.")
     if failed:
+        where = ledger.FILE_NAME if part is None else "their records, and the ledger when merged"
         lines.append(
             f"{outcome.objects:,} of {plural(total, 'object')} are there, {failed:,} failed (see "
-            f"{outcome.folder / ledger.FILE_NAME}); `--retry-failed` tries them again."
+            f"{where}); `--retry-failed` tries them again."
         )
-    quoted = shlex.quote(str(outcome.folder))
-    lines.append(
-        f"{outcome.folder}: {plural(outcome.objects, 'object')}. "
-        f"Look at them: 3die view {quoted} · check them: 3die verify {quoted}"
-    )
+    lines.append(f"{shown(out)}: {plural(outcome.objects, 'object')}. {_next(out, part)}")
     for line in lines:
         console.print(escape(line), highlight=False, soft_wrap=True)
 
 
-def print_estimate(
-    options: RenderOptions, machine: Machine, folder: Path, *, console: Console
-) -> None:
-    """Say what a run would make and take; writes nothing into the folder.
+def _next(out: str, part: Part | None) -> str:
+    quoted = shlex.quote(shown(out))
+    if part:
+        return (
+            f"Part {part.number} of {part.of} is done. When all parts are, close the data set: "
+            f"3die merge {quoted}"
+        )
+    if is_remote(out):
+        return f"Train on it: 3die bench --data {quoted} · fetch it: 3die download {quoted}"
+    return f"Look at them: 3die view {quoted} · check them: 3die verify {quoted}"
+
+
+def print_estimate(options: RenderOptions, machine: Machine, out: str, *, console: Console) -> None:
+    """Say what a run would make and take; writes nothing.
 
     Raises:
         ConfigError: the run would be refused.
     """
-    _check_apart(folder, options.meshes)
+    _check_destination(out, options.meshes)
     plan, hardware = _prepare(options, machine)
-    check_same(folder, plan.making)
-    console.print(f"would render into {escape(str(folder))}:", highlight=False, soft_wrap=True)
+    folder = Path.cwd() if is_remote(out) else Path(out)
+    if not is_remote(out):
+        check_same(folder, plan.making)
+    console.print(f"would render into {escape(shown(out))}:", highlight=False, soft_wrap=True)
     for line in estimate(plan, hardware, folder, timeout_s=machine.timeout_s):
         console.print(f"  {escape(line)}", highlight=False, soft_wrap=True)

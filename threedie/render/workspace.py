@@ -1,7 +1,8 @@
 """The folder of a run: what is finished, what is not, and whether it is the same run at all.
 
-`.render/` inside the data set holds the plan, the parts and a record per finished shard; it goes
-when dataset.json is written. A shard is done when its record's size, hash and count match the file.
+`.render/` inside the data set holds the plan's outline, the parts and a record per finished shard;
+it goes when dataset.json is written. A shard is done when its record's size, hash and count match
+the file.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from threedie import files
 from threedie.data.dealing import PlannedShard
-from threedie.data.folders import differences, locked
+from threedie.data.folders import locked, refuse_other
 from threedie.data.ledger import read_ledger
 from threedie.data.shard import scan_shard
 from threedie.errors import ConfigError, ManifestError, StorageError
@@ -28,8 +29,11 @@ from threedie.manifests.dataset import (
     read_json,
     validated,
 )
+from threedie.render.outline import Outline
 from threedie.render.parts import seal
 
+WORK, PLAN = ".render", "plan.json"
+"""The folder of a run's working files inside the data set, and the outline in it."""
 _RETRIES = 5
 
 
@@ -40,23 +44,21 @@ class ShardRecord(Model):
     failures: tuple[Failure, ...]
 
 
-class _PlanFile(Model):
-    making: Making
-
-
 class Workspace:
     """A data set folder that is being written.
 
     Args:
         folder: of the data set.
-        making: of this run.
+        outline: of the plan.
+        share: name of the part of the plan that this run makes; None: it makes all. Shares of one
+            plan may be made in one folder at the same time.
     """
 
-    def __init__(self, folder: Path, making: Making) -> None:
-        self.folder, self.making = folder, making
-        self.work = folder / ".render"
+    def __init__(self, folder: Path, outline: Outline, *, share: str | None = None) -> None:
+        self.folder, self.outline, self._share = folder, outline, share
+        self.work = folder / WORK
         self.parts = self.work / "parts"
-        self._plan_file = self.work / "plan.json"
+        self._plan_file = self.work / PLAN
         self._finished_shards: tuple[ShardEntry, ...] = ()
         self._finished_failures: dict[str, Failure] = {}
 
@@ -69,18 +71,30 @@ class Workspace:
             ConfigError: it holds another data set, or something else.
             StorageError: it can't be written.
         """
-        check_same(self.folder, self.making)
+        check_same(self.folder, self.outline.making)
         files.make_directory(self.parts)
-        with locked(self.work / "lock"):
-            check_same(self.folder, self.making)
+        with self._locked():
+            check_same(self.folder, self.outline.making)
             for folder in (self.folder, self.folder / "index", self.work, self.parts):
                 files.sweep(folder)
             if not self._plan_file.exists():
-                plan = _PlanFile(making=self.making).model_dump(mode="json")
+                plan = self.outline.model_dump(mode="json")
                 put_working_file(self._plan_file, canonical_json(plan))
             if (self.folder / FILE_NAME).exists():
                 self._read_finished(DatasetManifest.read(self.folder))
             yield
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The whole folder, or of the whole a share and of the share all."""
+        whole = self.work / "lock"
+        if self._share is None:
+            with locked(whole):
+                yield
+        else:
+            own = self.work / f"lock-{self._share}"
+            with locked(whole, shared=True), locked(own):
+                yield
 
     def _read_finished(self, manifest: DatasetManifest) -> None:
         self._finished_shards = manifest.shards
@@ -95,10 +109,17 @@ class Workspace:
     def done(self, shard: PlannedShard) -> ShardRecord | None:
         """The record of a shard whose file is what the record says; None: it must be made."""
         record = self._own_record(shard.name) or self._finished_record(shard)
-        path = self.folder / shard.name
-        if record is None or not path.is_file() or path.stat().st_size != record.shard.bytes:
+        return self._confirmed(record, len(shard.objects))
+
+    def made(self, name: str, objects: int) -> ShardRecord | None:
+        """The same of a shard that this folder has a record of, known by its outline only."""
+        return self._confirmed(self._own_record(name), objects)
+
+    def _confirmed(self, record: ShardRecord | None, objects: int) -> ShardRecord | None:
+        if record is None or record.shard.samples + len(record.failures) != objects:
             return None
-        if record.shard.samples + len(record.failures) != len(shard.objects):
+        path = self.folder / record.shard.name
+        if not path.is_file() or path.stat().st_size != record.shard.bytes:
             return None
         return record if files.sha256_file(path) == record.shard.sha256 else None
 
@@ -172,9 +193,7 @@ def check_same(folder: Path, making: Making) -> None:
         raise ConfigError(f"{folder} is a file; --out names a folder.")
     there = _making_of(folder)
     if there is None:
-        strangers = (
-            [p.name for p in folder.iterdir() if p.name != ".render"] if folder.exists() else []
-        )
+        strangers = [p.name for p in folder.iterdir() if p.name != WORK] if folder.exists() else []
         if strangers:
             raise ConfigError(
                 f"{folder} is not empty and holds no data set of threedie (found {strangers[0]}). "
@@ -182,21 +201,30 @@ def check_same(folder: Path, making: Making) -> None:
                 "to render it anew."
             )
         return
-    if found := differences(there, making):
-        listed = "\n".join(f"  {line}" for line in found)
-        raise ConfigError(
-            f"{folder} holds a data set made otherwise:\n{listed}\n"
-            "Repeat its options to go on with it, or give another --out."
-        )
+    refuse_other(str(folder), there, making)
 
 
 def _making_of(folder: Path) -> Making | None:
     if (folder / FILE_NAME).exists():
-        making = DatasetManifest.read(folder).making
-        if isinstance(making, Making):
-            return making
+        manifest = DatasetManifest.read(folder)
+        if manifest.subset_of is not None:
+            raise ConfigError(
+                f"{folder} holds a part of a data set, downloaded. Give another --out."
+            )
+        if isinstance(manifest.making, Making):
+            return manifest.making
         raise ConfigError(
             f"{folder} holds a data set that was converted, not rendered. Give another --out."
         )
-    plan = folder / ".render" / "plan.json"
-    return validated(_PlanFile, read_json(plan), plan).making if plan.exists() else None
+    outline = read_outline(folder)
+    return outline.making if outline else None
+
+
+def read_outline(folder: Path) -> Outline | None:
+    """The outline of the plan that a folder was begun with; None: no run has begun there.
+
+    Raises:
+        ManifestError: it can't be read.
+    """
+    path = folder / WORK / PLAN
+    return validated(Outline, read_json(path), path) if path.exists() else None

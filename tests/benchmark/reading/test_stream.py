@@ -16,6 +16,7 @@ import io
 import json
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,6 @@ from threedie.benchmark.reading.pairs import PairBatch
 from threedie.benchmark.reading.source import open_pairs
 from threedie.benchmark.reading.split import open_split
 from threedie.benchmark.reading.stream import StreamingPairs, StreamPlan
-from threedie.data import urls
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import DatasetManifest, ShardEntry
 
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(urls.time, "sleep", lambda seconds: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     before = set(threading.enumerate())
     with serving(folder) as running:
         yield running

@@ -40,7 +40,8 @@ from threedie.benchmark.reading.pairs import PairBatch
 from threedie.benchmark.training import checkpoint
 from threedie.benchmark.training.checkpoint import Checkpoint
 from threedie.benchmark.training.config import RunConfig
-from threedie.benchmark.training.run_folder import load_run, read_log
+from threedie.benchmark.training.log import read_log
+from threedie.benchmark.training.run_folder import load_run
 from threedie.benchmark.training.signals import Interrupted, caught
 from threedie.benchmark.training.train import Trained, train
 from threedie.errors import Busy, ConfigError, ThreedieError

@@ -45,7 +45,6 @@ from threedie.benchmark.reading.pictures import Picture, decode_into
 from threedie.benchmark.reading.shard_stream import EncodedPair, read_shard
 from threedie.data import urls
 from threedie.errors import ConfigError, ManifestError
-from threedie.manifests.dataset import FILE_NAME, MAX_BYTES, DatasetManifest
 
 _CHUNKS_AHEAD = 16  # MiB that are downloaded while a shard is taken apart
 
@@ -154,7 +153,7 @@ class StreamingPairs:
         prefetch: int = 3,
         pin: bool | None = None,
     ) -> None:
-        self._base, self.manifest = open_manifest(data)
+        self._base, _, self.manifest = urls.open_manifest(data)
         making = self.manifest.making
         self._shards = [s for s in self.manifest.shards if s.split == split and s.samples]
         self.n_objects, self.n_views = sum(s.samples for s in self._shards), making.views
@@ -262,19 +261,3 @@ def _finish(pairs: list[EncodedPair], images: Tensor) -> PairBatch:
         row_N=torch.tensor([p.row for p in pairs]),
         view_N2=torch.tensor([p.views for p in pairs]),
     )
-
-
-def open_manifest(data: str) -> tuple[str, DatasetManifest]:
-    """The folder's address and its manifest.
-
-    Raises:
-        ConfigError: an address that is refused.
-        ManifestError: not a manifest.
-        StorageError: it can't be reached.
-    """
-    urls.scheme_of(data)
-    path, mark, query = data.partition("?")
-    base = path.rstrip("/").removesuffix(f"/{FILE_NAME}") + mark + query
-    address = urls.join(base, FILE_NAME)
-    content = urls.read_small(address, MAX_BYTES)
-    return base, DatasetManifest.parse(content, urls.shown(address))

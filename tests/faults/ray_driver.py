@@ -1,0 +1,95 @@
+"""A driver on a real Ray cluster of several nodes on this machine, with the stand-in stage.
+
+`python -m tests.faults.ray_driver OUT [--kill-node] [--stop]` prints a line of JSON. A process of
+its own, since Ray leaves threads and sockets behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+from ray.cluster_utils import Cluster as RayCluster
+
+from tests.faults.fake_stage import RENDERER, fake_plan
+from threedie.render.cluster import Cluster, render_on_cluster
+from threedie.render.plan import Plan
+from threedie.render.progress import Progress
+
+
+def the_plan() -> Plan:
+    """Forty slow objects in ten shards, and one that fails."""
+    chairs = tuple(f"slow-{i}" for i in range(30))
+    return fake_plan(
+        (*chairs, "raise-1"), tuple(f"slow-{i}" for i in range(10)), objects_per_shard=4, views=8
+    )
+
+
+class Watched(Progress):
+    """Counts what the driver is told, and calls back at the first shard."""
+
+    def __init__(self) -> None:
+        self.objects = self.failures = self.shards = 0
+        self.begun = threading.Event()
+
+    def found(self, objects: int, failures: int) -> None:
+        self.objects += objects + failures
+
+    def advance(self, objects: int) -> None:
+        self.objects += objects
+
+    def gave_up(self, failure: object) -> None:
+        self.failures += 1
+
+    def shard(self, entry: object) -> None:
+        self.shards += 1
+        self.begun.set()
+
+
+def main() -> None:
+    """Start a cluster, render on it, and do it harm."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--staging", type=Path, required=True)
+    parser.add_argument("--kill-node", action="store_true")
+    parser.add_argument("--stop", action="store_true")
+    given = parser.parse_args()
+    ray = RayCluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    nodes = [ray.add_node(num_cpus=1) for _ in range(2)]
+    seen, plan = Watched(), the_plan()
+    said: dict[str, object] = {"nodes": 3, "killed": 0}
+
+    def harm() -> None:
+        seen.begun.wait(120)
+        if given.kill_node:
+            time.sleep(0.2)
+            ray.remove_node(nodes[0], allow_graceful=False)
+            said["killed"] = 1
+        if given.stop:
+            os.kill(os.getpid(), 2)
+
+    threading.Thread(target=harm, daemon=True).start()
+    try:
+        outcome = render_on_cluster(
+            plan,
+            str(given.out),
+            Cluster(address=ray.address, cpus=1),
+            progress=seen,
+            staging=given.staging,
+            renderer=RENDERER,
+        )
+        said |= {"objects": outcome.objects, "failures": len(outcome.failures)}
+        said |= {"rendered": outcome.rendered, "shards": len(outcome.records)}
+    except KeyboardInterrupt:
+        said["stopped"] = True
+    said |= {"seen": seen.objects, "told_failures": seen.failures, "told_shards": seen.shards}
+    print(json.dumps(said), flush=True)  # noqa: T201
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()
