@@ -16,9 +16,16 @@ from pathlib import Path
 
 from threedie import files
 from threedie.data import ledger
+from threedie.data.finish import finish_dataset
 from threedie.data.folders import locked
 from threedie.errors import ConfigError
-from threedie.manifests.dataset import DatasetManifest, Failure
+from threedie.manifests.dataset import (
+    ClassEntry,
+    Converted,
+    DatasetManifest,
+    Failure,
+    ShardEntry,
+)
 from threedie.sharing.convert.plan import ConvertOptions, make_plan
 from threedie.sharing.convert.progress import ConvertProgress
 from threedie.sharing.convert.published_source import ArchiveSource, FolderSource, Source
@@ -116,14 +123,42 @@ def _convert(
             _sweep(out)
             if not (work / "sealed.json").exists():
                 _fill_spool(source, out, progress)
-            spool = Spool(work)
-            plan = make_plan(spool, options)
-            for note in plan.notes:
-                progress.say(note)
-            keep_plan(out, plan.making)
-            manifest = ShardWriter(out, spool, plan, progress).write()
+            made = _write_shards(out, options, progress)
+            manifest = finish_dataset(
+                out,
+                making=made.making,
+                classes=made.classes,
+                shards=made.shards,
+                failures=made.failures,
+            )
             _clear(out)
-    return _outcome(out, manifest, converted=True, notes=plan.notes, begun=begun)
+    return _outcome(out, manifest, converted=True, notes=made.notes, begun=begun)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Made:
+    """What is left to know when the shards are written: the index needs the spool's memory."""
+
+    making: Converted
+    classes: tuple[ClassEntry, ...]
+    shards: list[ShardEntry]
+    failures: tuple[Failure, ...]
+    notes: tuple[str, ...]
+
+
+def _write_shards(out: Path, options: ConvertOptions, progress: ConvertProgress) -> _Made:
+    spool = Spool(out / WORK)
+    plan = make_plan(spool, options)
+    for note in plan.notes:
+        progress.say(note)
+    keep_plan(out, plan.making)
+    return _Made(
+        making=plan.making,
+        classes=plan.classes,
+        shards=ShardWriter(out, spool, plan, progress).write(),
+        failures=plan.failures,
+        notes=plan.notes,
+    )
 
 
 def _clear(out: Path) -> None:

@@ -1,4 +1,4 @@
-"""The shards of a conversion, written out of its spool; and last the manifest."""
+"""The shards of a conversion, written out of its spool."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from pathlib import Path
 
 from threedie import files
 from threedie.data.dealing import PlannedObject, PlannedShard
-from threedie.data.finish import finish_dataset
 from threedie.data.shard import end_of_shard, pack_sample
 from threedie.errors import ManifestError
 from threedie.manifests.classes import class_name
@@ -30,7 +29,7 @@ _ROOM = 1.1  # headers, padding and index, beside the pictures
 
 
 class ShardWriter:
-    """Writes the shards of a plan, and the rest.
+    """Writes the shards of a plan.
 
     Args:
         out: folder of the data set.
@@ -45,8 +44,8 @@ class ShardWriter:
         self._out, self._spool, self._plan, self._progress = out, spool, plan, progress
         self._recipe_hash = plan.making.recipe_hash
 
-    def write(self) -> DatasetManifest:
-        """Every shard that is not there, and last the manifest."""
+    def write(self) -> list[ShardEntry]:
+        """Every shard that is not there; returns all, in the order of the plan."""
         entries = {s.name: entry for s in self._plan.shards if (entry := self._done(s))}
         left = [shard for shard in self._plan.shards if shard.name not in entries]
         done = sum(entry.samples for entry in entries.values())
@@ -58,13 +57,7 @@ class ShardWriter:
         with self._spool.open_pictures() as pictures:
             for shard in left:
                 entries[shard.name] = self._write_shard(shard, pictures)
-        return finish_dataset(
-            self._out,
-            making=self._plan.making,
-            classes=self._plan.classes,
-            shards=[entries[shard.name] for shard in self._plan.shards],
-            failures=self._plan.failures,
-        )
+        return [entries[shard.name] for shard in self._plan.shards]
 
     def _record(self, shard: PlannedShard) -> Path:
         return self._out / WORK / f"{shard.name}.json"
