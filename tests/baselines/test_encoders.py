@@ -99,7 +99,7 @@ def test_the_users_own() -> None:
         ("my_own_encoder:number", "returned a int; an encoder must be a torch.nn.Module"),
         ("my_own_encoder:fails", "could not be built: ValueError: no weights at hand"),
         ("my_own_encoder:pixels", r"gave \(1, 3, 32, 32\) for one picture of 32 px; expected"),
-        ("my_own_encoder:forgets", "could not be built: RuntimeError"),
+        ("my_own_encoder:forgets", "fails on a picture of 32 px: RuntimeError"),
         ("broken_encoder:build", "ModuleNotFoundError: No module named 'no_such_package'"),
         ("no_such_encoder:build", "ModuleNotFoundError: No module named 'no_such_encoder'"),
         ("restnet18", "unknown encoder 'restnet18'. Did you mean resnet18"),

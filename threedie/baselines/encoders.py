@@ -16,6 +16,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -69,7 +70,9 @@ def build_encoder(
         published = PUBLISHED[room]()
         return published, published.dim
     module = _build(room, model, name, pretrained, size)
-    return module.train(), _probe(module, name, size)
+    dim = _probe(module, name, size)
+    module.register_forward_hook(partial(_checked, name, dim))
+    return module.train(), dim
 
 
 def _build(room: str, model: str, name: str, pretrained: bool, size: int | None) -> nn.Module:
@@ -158,16 +161,15 @@ def _working_directory_importable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _telling(name: str) -> Iterator[None]:
+def _telling(name: str, what: str = "could not be built") -> Iterator[None]:
     """Whatever goes wrong inside foreign code becomes one line, with its cause."""
     try:
         yield
     except ConfigError:
         raise
     except Exception as err:
-        raise ConfigError(
-            f"encoder '{name}' could not be built: {type(err).__name__}: {err}"
-        ) from err
+        says = " ".join(str(err).split())
+        raise ConfigError(f"encoder '{name}' {what}: {type(err).__name__}: {says}") from err
 
 
 def _import(package: str) -> Any:
@@ -189,13 +191,27 @@ def _probe(module: nn.Module, name: str, size: int | None) -> int:
     side = size or _DEFAULT_SIZE
     trained = module.training
     try:
-        with torch.no_grad(), _telling(name):
+        with torch.no_grad(), _telling(name, f"fails on a picture of {side} px"):
             out = module.eval()(torch.zeros(1, 3, side, side))
     finally:
         module.train(trained)
-    if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != 1:
+    if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != 1 or not out.shape[1]:
         found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ConfigError(
             f"encoder '{name}' gave {found} for one picture of {side} px; expected (1, D)."
         )
     return out.shape[1]
+
+
+def _checked(name: str, dim: int, module: nn.Module, pictures: tuple[Tensor], out: Any) -> Any:
+    """What an encoder gives later, too, is (N, D), and in no precision that the heads don't have.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    expected = (len(pictures[0]), dim)
+    if not isinstance(out, Tensor) or tuple(out.shape) != expected:
+        found = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ConfigError(f"encoder '{name}' gave {found} while it ran; expected {expected}.")
+    wider = out.dtype == torch.float64 != pictures[0].dtype
+    return out.float() if wider else out

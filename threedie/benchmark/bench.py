@@ -21,6 +21,7 @@ from threedie.benchmark.training.build import build_method
 from threedie.benchmark.training.config import RunConfig, make_config
 from threedie.benchmark.training.devices import settle
 from threedie.benchmark.training.distributed import launch
+from threedie.benchmark.training.signals import Interrupted
 from threedie.benchmark.training.train import train
 
 
@@ -67,7 +68,9 @@ def bench(request: BenchRequest, *, console: Console) -> list[Path]:
 
 
 def _evaluate(folder: Path, config: RunConfig, request: BenchRequest, console: Console) -> None:
-    if request.evaluate:
+    if not request.evaluate:
+        return
+    try:
         evaluate_run(
             folder,
             request.data,
@@ -75,6 +78,10 @@ def _evaluate(folder: Path, config: RunConfig, request: BenchRequest, console: C
             device=config.device,
             console=console,
         )
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"{folder} is trained, but not evaluated; run the same command to go on."
+        ) from stop
 
 
 def _pairs(config: RunConfig, *, rank: int, world: int) -> PairSource:

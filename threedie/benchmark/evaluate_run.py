@@ -5,7 +5,7 @@ The numbers go into a results file, a short table to the terminal, features into
 
 from __future__ import annotations
 
-import re
+import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,15 @@ from threedie.baselines import find_method
 from threedie.baselines.encoders import build_encoder, preprocess
 from threedie.baselines.method import frozen
 from threedie.baselines.official import load_backbone, load_method
-from threedie.benchmark.compare import compare_runs
+from threedie.benchmark.compare import Entry, compare, print_tables
 from threedie.benchmark.evaluation.encoder import Normalisation, find_normalisation
 from threedie.benchmark.evaluation.evaluate import About, evaluate
 from threedie.benchmark.evaluation.protocols import find_protocol
 from threedie.benchmark.progress import stages
+from threedie.benchmark.result_files import data_name, file_name, is_done, slug
 from threedie.benchmark.training.devices import threads
 from threedie.benchmark.training.run_folder import LoadedRun, load_run
-from threedie.errors import ConfigError, ManifestError
-from threedie.manifests.results import FILE_NAME, Results
+from threedie.errors import ConfigError, StorageError
 
 FEATURES = "features"
 
@@ -85,6 +85,8 @@ class Subject:
     size: int | None = None
     normalise: str | Normalisation = "dataset"
     threads: int = 0
+    data_hash: str | None = None
+    """Of the pictures that a run learnt from."""
     notes: tuple[str, ...] = field(default=())
 
 
@@ -110,8 +112,7 @@ def evaluate_any(request: EvalRequest, *, console: Console) -> Path:
             f"--data is '{request.data}'; there is no such folder. (Every picture is read: "
             "have the data set on this machine.)"
         )
-    target = request.out or subject.folder / _file_name(request)
-    return _evaluate(subject, request, target, console)
+    return _evaluate(subject, request, console)
 
 
 def evaluate_run(folder: Path, data: str, *, protocol: str, device: str, console: Console) -> Path:
@@ -121,11 +122,12 @@ def evaluate_run(folder: Path, data: str, *, protocol: str, device: str, console
         ManifestError: no run there, or a damaged one.
     """
     request = EvalRequest(data=data, checkpoint=folder, protocol=protocol, device=device)
-    run, target = load_run(folder), folder / FILE_NAME
-    if _is_done(target, run, protocol):
+    run = load_run(folder)
+    target = folder / file_name(request, run.record.data_hash, run.record.data_hash)
+    if is_done(target, run, request):
         console.print(f"{escape(str(target))} is there already.", highlight=False)
         return target
-    return _evaluate(of_run(run, folder), request, target, console)
+    return _evaluate(of_run(run, folder), request, console)
 
 
 def of_run(run: LoadedRun, folder: Path) -> Subject:
@@ -139,6 +141,7 @@ def of_run(run: LoadedRun, folder: Path) -> Subject:
         size=run.config.size,
         normalise=find_normalisation("dataset", run.pixel_mean, run.pixel_std),
         threads=run.config.threads,
+        data_hash=run.record.data_hash,
         notes=notes,
     )
 
@@ -170,11 +173,11 @@ def of_encoder(request: EvalRequest) -> Subject:
     notes = () if trained else (f"{name} is not trained: it has its first weights",)
     said = f"{request.method or name}{' (pretrained)' if request.pretrained else ''}"
     config = {"encoder": name, "pretrained": request.pretrained, "seed": request.seed}
-    slug = re.sub(r"[^A-Za-z0-9.]+", "_", f"{said}-{path.stem}" if path else said).strip("_")
+    stem = () if path is None else (path.stem,)
     return Subject(
         encoder=frozen(encoder),
         about=About(name=said, config=config, checkpoint_sha256=sha256),
-        folder=Path("runs") / slug,
+        folder=Path("runs") / "-".join(map(slug, (said, *stem, data_name(request.data)))),
         size=request.size,
         normalise=normalise,
         notes=notes,
@@ -196,27 +199,11 @@ def _load(encoder: Any, request: EvalRequest, path: Path) -> str:
     return files.sha256_file(path)
 
 
-def _file_name(request: EvalRequest) -> str:
-    """Of the results: plain where nothing is out of the ordinary, so that compare finds it."""
-    if request.protocol == "3die-v1" and request.probe_epochs is None:
-        return FILE_NAME
-    epochs = f"-{request.probe_epochs}" if request.probe_epochs else ""
-    return f"results-{request.protocol}{epochs}.json"
-
-
-def _is_done(target: Path, run: LoadedRun, protocol: str) -> bool:
-    try:
-        found = Results.read(target)
-    except ManifestError:
-        return False
-    wanted = find_protocol(protocol)
-    measured = (found.protocol.name, found.protocol.version, found.protocol.changed)
-    same = found.encoder.checkpoint_sha256 == run.checkpoint_sha256
-    return same and measured == (wanted.name, wanted.version, ())
-
-
-def _evaluate(subject: Subject, request: EvalRequest, target: Path, console: Console) -> Path:
-    files.make_directory(target.parent)
+def _evaluate(subject: Subject, request: EvalRequest, console: Console) -> Path:
+    folder = request.out.parent if request.out else subject.folder
+    files.make_directory(folder)
+    if not os.access(folder, os.W_OK):  # now, and not after hours
+        raise StorageError(f"cannot write results into {folder}. Give --out FILE.json elsewhere.")
     title = f"evaluate {subject.about.name}"
     with stages(title, console) as progress, threads(subject.threads):
         results = evaluate(
@@ -229,14 +216,18 @@ def _evaluate(subject: Subject, request: EvalRequest, target: Path, console: Con
             size=request.size or subject.size,
             normalise=request.normalise or subject.normalise,
             batch_size=request.batch_size,
-            cache=target.parent / FEATURES,
+            cache=folder / FEATURES,
             probe_epochs=request.probe_epochs,
             on_progress=progress,
         )
-    results.write(target)
-    for note in (*subject.notes, *results.notes):
-        console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
-    compare_runs([target], form="table", target=None, console=console)
+    data_hash = results.dataset.splits["train"].hash
+    target = request.out or folder / file_name(request, data_hash, subject.data_hash)
+    try:
+        results.write(target)
+    finally:  # if it can't be written, it is read at least
+        for note in (*subject.notes, *results.notes):
+            console.print(f"note: {escape(note)}", highlight=False, soft_wrap=True)
+        print_tables(compare([Entry(target, results)]), console)
     console.print(
         f"{escape(str(target))}: all numbers ({results.seconds['total']:.0f} s)",
         highlight=False,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from threedie.cli.program import app, needs_torch, out
+from threedie.cli.program import app, needs_torch, out, steady
 
 
 class Form(str, enum.Enum):
@@ -78,7 +78,7 @@ def bench(
     with needs_torch():
         from threedie.benchmark.bench import bench as run
 
-    run(request, console=out)
+    run(request, console=steady)
 
 
 @app.command("eval")
@@ -136,7 +136,7 @@ def eval_(
         probe_epochs=probe_epochs,
         seed=seed,
     )
-    evaluate_any(request, console=out)
+    evaluate_any(request, console=steady)
 
 
 @app.command()

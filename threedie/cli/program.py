@@ -50,7 +50,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _Steady(Console):
+    """Where long work is told: a pipe or terminal that is gone is told nothing, and stops nothing.
+
+    Ctrl-C ends the other side of `3die bench … | tee log` too, and what is trained must be saved.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self.quiet = True
+
+    def on_broken_pipe(self) -> None:
+        with contextlib.suppress(SystemExit):
+            super().on_broken_pipe()
+
+
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
+steady = _Steady(emoji=False)
 _debug = False
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from threedie.errors import ConfigError
+from threedie.errors import ConfigError, ThreedieError
 
 Precision = Literal["fp32", "bf16"]
 Three = tuple[float, float, float]
@@ -120,7 +120,7 @@ class Encoder:
             known = ", ".join(get_args(Precision))
             raise ConfigError(f"unknown precision '{precision}' of the encoder. Known: {known}.")
         self.device, self.normalisation, self.precision = device, normalisation, precision
-        self._encode = encode
+        self._encode, self._dim = encode, 0
         self.module = _module_of(encode)
         if self.module is not None:
             self.module.to(device)
@@ -133,7 +133,8 @@ class Encoder:
         """(B, 3, H, W) uint8 in true RGB to (B, D) float32 on the device, without gradients.
 
         Raises:
-            ConfigError: what comes out is no (B, D), or memory is short.
+            ConfigError: the encoder fails, what comes out is no (B, D) or has another D than
+                before, or memory is short.
         """
         with torch.no_grad(), memory_for("pictures", "batch_size", len(images_BCHW)):
             on_device = images_BCHW.to(self.device, non_blocking=True)
@@ -142,9 +143,16 @@ class Encoder:
             half = torch.autocast(
                 self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"
             )
-            with half:
+            with half, _told(images_BCHW):
                 out: Any = self._encode((on_device.float() - self._mean) / self._std)
-        return _checked(out, len(images_BCHW)).float()
+        rows_BD = _checked(out, len(images_BCHW)).float()
+        if self._dim not in (0, rows_BD.shape[1]):
+            raise ConfigError(
+                f"the encoder gave {rows_BD.shape[1]} numbers a picture, and {self._dim} before: "
+                "its width must not change."
+            )
+        self._dim = rows_BD.shape[1]
+        return rows_BD
 
     @property
     def depends_on_batch(self) -> bool:
@@ -186,12 +194,31 @@ def memory_for(what: str, setting: str, value: int) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as err:  # torch's OutOfMemoryError is a RuntimeError
-        text = str(err).lower()
-        if not isinstance(err, MemoryError) and not any(words in text for words in _SHORT):
+        if not _is_short(err):
             raise
         smaller = max(1, value // 2)
         raise ConfigError(
             f"out of memory with {what} at {setting}={value}: try {setting}={smaller}."
+        ) from err
+
+
+def _is_short(err: Exception) -> bool:
+    return isinstance(err, MemoryError) or any(words in str(err).lower() for words in _SHORT)
+
+
+@contextlib.contextmanager
+def _told(images_BCHW: Tensor) -> Iterator[None]:
+    """Whatever goes wrong inside the encoder, which is anybody's code, becomes one line."""
+    try:
+        yield
+    except ThreedieError:
+        raise
+    except Exception as err:
+        if _is_short(err):
+            raise
+        raise ConfigError(
+            f"the encoder fails on pictures of shape {tuple(images_BCHW.shape)}: "
+            f"{type(err).__name__}: {' '.join(str(err).split())[:300]}. (--debug shows where.)"
         ) from err
 
 
@@ -215,6 +242,7 @@ def _checked(out: Any, count: int) -> Tensor:
         or out.shape[:1] != (count,)
         or out.ndim != 2
         or out.is_complex()
+        or not out.shape[1]
     ):
         found = (
             f"{out.dtype} of shape {tuple(out.shape)}"

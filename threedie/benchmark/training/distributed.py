@@ -9,9 +9,11 @@ Shape suffixes: N = this rank's rows, M = the rows of all ranks.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -156,6 +158,32 @@ def as_rank_0(fabric: Any, action: Callable[[], T]) -> T:
         raise error
     given: T = value
     return given
+
+
+@contextlib.contextmanager
+def loss_explained(folder: Path) -> Iterator[None]:
+    """Say what it means that another rank is gone, in place of a traceback.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        ThreedieError: another rank ended while this one waited for it.
+    """
+    try:
+        yield
+    except RuntimeError as err:  # gloo's own; torch's DistError is one too
+        gone = isinstance(err, dist.DistError) or any(words in str(err) for words in _GONE)
+        if not (gone and several_ranks()):
+            raise
+        raise ThreedieError(
+            f"rank {dist.get_rank()} of {dist.get_world_size()}: another rank is gone "
+            f"({str(err).splitlines()[0][:200]}). Its own last words say why. The checkpoints in "
+            f"{folder} are whole: run the same command to go on."
+        ) from err
+
+
+_GONE = ("Connection closed by peer", "Connection reset by peer", "Broken pipe")
 
 
 def _gathered(rows_N: Tensor) -> Tensor:

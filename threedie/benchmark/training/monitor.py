@@ -5,6 +5,7 @@ Only rank 0 has a `Monitor`; on the others nobody is told.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib
@@ -26,7 +27,9 @@ from rich.progress import (
 )
 
 from threedie.benchmark.training.config import RunConfig
-from threedie.errors import ConfigError, MissingExtra
+from threedie.benchmark.training.events import Events
+from threedie.data.urls import shown
+from threedie.errors import ConfigError
 
 _LINE_EVERY_S = 10.0
 _ASIDE = ("step", "pairs", "epoch", "lr", "seconds")
@@ -50,7 +53,7 @@ class Monitor:
         self._warned = False
         self._title = f"{config.method} s{config.seed}"
         self._begun = self._said = time.monotonic()
-        self._events = _tensorboard(folder, first)
+        self._events = Events(folder, first=first, note=self.note)
         self._wandb = _wandb(config, folder) if config.wandb else None
         self._bar: Progress | None = None
         if console is not None and console.is_terminal:
@@ -66,9 +69,7 @@ class Monitor:
     def row(self, row: Mapping[str, float]) -> None:
         """A line of the log."""
         step = int(row["step"])
-        for name, value in row.items():
-            if name != "step":
-                self._events.add_scalar(_tag(name), value, step)
+        self._events.row(step, {_tag(name): row[name] for name in row if name != "step"})
         if self._wandb is not None:
             self._wandb.log(dict(row), step=step)
         if self._bar is not None:
@@ -93,9 +94,10 @@ class Monitor:
             self._console.print(escape(text), highlight=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Take the bar away, and flush what is logged."""
-        if self._bar is not None:
-            self._bar.stop()
+        """Take the bar away, and end what is logged."""
+        with contextlib.suppress(OSError):  # a terminal that is gone has no bar either
+            if self._bar is not None:
+                self._bar.stop()
         self._events.close()
         if self._wandb is not None:
             self._wandb.finish()
@@ -141,15 +143,6 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}"
 
 
-def _tensorboard(folder: Path, first: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as err:
-        raise MissingExtra("tensorboard", "bench", why=str(err)) from err
-    writer: Any = SummaryWriter
-    return writer(log_dir=str(folder), purge_step=first + 1 if first else None)
-
-
 def _wandb(config: RunConfig, folder: Path) -> Any:
     try:
         wandb: Any = importlib.import_module("wandb")
@@ -160,6 +153,6 @@ def _wandb(config: RunConfig, folder: Path) -> Any:
         name=folder.parent.name,
         dir=str(folder.parent),
         id=hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16],
-        config=dataclasses.asdict(config),
+        config={**dataclasses.asdict(config), "data": shown(config.data)},
         resume="allow",
     )

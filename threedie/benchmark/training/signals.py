@@ -1,6 +1,7 @@
-"""SIGTERM, SIGUSR1 and Ctrl-C during training: the step is finished, the state saved, then we stop.
+"""Signals during training: the step is finished, the state saved, then we stop.
 
-SLURM sends SIGUSR1 before the end of a job (--signal=USR1@120) and SIGTERM when it takes it away.
+SLURM sends SIGUSR1 before the end of a job (--signal=USR1@120) and SIGTERM when it takes it away; a
+terminal that is closed, or a connection that is lost, sends SIGHUP; Ctrl-C is SIGINT.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 _PATIENCE = 3
-NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
@@ -47,9 +48,15 @@ def caught() -> Iterator[Signals]:
     if threading.current_thread() is not threading.main_thread():
         yield signals
         return
-    before = {number: signal.signal(number, signals._take) for number in NUMBERS}
+    wanted = [number for number in NUMBERS if not _is_unwanted(number)]
+    before = {number: signal.signal(number, signals._take) for number in wanted}
     try:
         yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _is_unwanted(number: signal.Signals) -> bool:
+    """Under nohup a lost terminal means nothing."""
+    return number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN

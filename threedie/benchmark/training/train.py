@@ -25,7 +25,7 @@ from threedie.benchmark.training import checkpoint
 from threedie.benchmark.training.checkpoint import Checkpoint, Loaded
 from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.devices import memory_explained, settle, threads
-from threedie.benchmark.training.distributed import agree, as_rank_0, launch
+from threedie.benchmark.training.distributed import agree, as_rank_0, launch, loss_explained
 from threedie.benchmark.training.learner import Learner
 from threedie.benchmark.training.log import LOG, Log, collapsed
 from threedie.benchmark.training.monitor import Monitor
@@ -98,6 +98,7 @@ def train(
             _settle_record(record, folder)
             return checkpoint.newest(folder / CHECKPOINTS, note=say)
 
+        stack.enter_context(loss_explained(folder))
         found = as_rank_0(fabric, take)
         stack.enter_context(threads(config.threads))
         stack.enter_context(memory_explained(config, fabric.world_size))
@@ -193,9 +194,8 @@ class _Run:
 
     def _meets(self) -> bool:
         """Whether device and ranks are waited for after this step."""
-        config, alone = self._config, self._fabric.world_size == 1 and self._config.device == "cpu"
-        due = self.step % config.log_every == 0 or self.step == self._record.steps
-        return alone or due or self._saves_now()
+        due = self.step % self._config.log_every == 0 or self.step == self._record.steps
+        return self._config.device == "cpu" or due or self._saves_now()  # CPUs lose nothing by it
 
     def _saves_now(self) -> bool:
         every = self._config.checkpoint_steps
