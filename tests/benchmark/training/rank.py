@@ -67,7 +67,7 @@ def main(out: Path, methods: list[str]) -> None:
 
 
 def stopped_and_resumed(config: RunConfig, fabric: Any, folder: Path) -> None:
-    """A signal to one rank before the third step stops both where they meet: after the fourth."""
+    """A signal to one rank before the third step stops both after it: CPUs meet at every step."""
 
     def before(step: int) -> None:
         if step == 2 and fabric.global_rank == 1:
@@ -75,7 +75,7 @@ def stopped_and_resumed(config: RunConfig, fabric: Any, folder: Path) -> None:
 
     parts = {"rank": fabric.global_rank, "world": fabric.world_size}
     source = FakePairs(config, before=before, **parts)
-    with pytest.raises(Interrupted, match="saved at step 4 of 10"):
+    with pytest.raises(Interrupted, match="saved at step 3 of 10"):
         train(config, source, method_of(config), folder, fabric=fabric)
     train(config, FakePairs(config, **parts), method_of(config), folder, fabric=fabric)
 
