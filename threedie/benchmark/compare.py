@@ -139,16 +139,37 @@ def compare_runs(
     if target is not None and (target.suffix not in writers or not target.parent.is_dir()):
         raise ConfigError(f"--out is '{target}'; it must be a .md or .csv file in a folder.")
     entries, left_out = read_entries(paths)
+    entries, again = once(entries)
     comparisons = compare(entries)
     if form == "table":
         print_tables(comparisons, console)
     else:
         text = to_markdown(comparisons) if form == "markdown" else to_csv(comparisons)
         console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
-    for line in left_out:
-        console.print(f"left out: {escape(line)}", highlight=False, soft_wrap=True)
+    # A table that goes into a file or a pipe holds nothing else.
+    aside = console if form == "table" else Console(stderr=True, emoji=False)
+    for line in (*left_out, *again):
+        aside.print(f"left out: {escape(line)}", highlight=False, soft_wrap=True)
     if target is not None:
         files.put(target, writers[target.suffix](comparisons).encode())
+
+
+def once(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """Every run once: the same one from a copy, or named twice, would be a second seed.
+
+    Returns:
+        The first of each, and a line per entry that was left out.
+    """
+    first: dict[str, Entry] = {}
+    again = []
+    for entry in entries:
+        results = entry.results
+        seeds = (results.encoder.config.get("seed"), results.seed)
+        key = repr((_ground(results), _identity(results), seeds))
+        if key in first:
+            again.append(f"{entry.path}: the same method, settings and seed as {first[key].path}.")
+        first.setdefault(key, entry)
+    return list(first.values()), again
 
 
 def _ground(results: Results) -> str:
@@ -167,7 +188,7 @@ def _comparison(says: str, entries: list[Entry], columns: Sequence[Column]) -> C
     for entry in entries:
         results = entry.results
         key = _identity(results)
-        row = rows.setdefault(key, Row(results.encoder.name))
+        row = rows.setdefault(key, Row(_printable(results.encoder.name)))
         row.seeds.append(results.seed)
         for column in columns:
             number = results.metrics.get(column.part, {}).get(column.metric)
@@ -176,6 +197,11 @@ def _comparison(says: str, entries: list[Entry], columns: Sequence[Column]) -> C
     listed = [_chance(entries[0].results, columns), *_distinct(list(rows.values()))]
     used = tuple(c for c in columns if any(c in row.cells for row in rows.values()))
     return Comparison(says, used, tuple(listed))
+
+
+def _printable(name: str) -> str:
+    """Without what would move a terminal's cursor: a file of results is anybody's."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _identity(results: Results) -> str:
