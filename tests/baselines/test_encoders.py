@@ -40,6 +40,22 @@ def number():
 def fails():
     raise ValueError("no weights at hand")
 
+class Moody(nn.Module):
+    def __init__(self, change):
+        super().__init__()
+        self.change, self.calls = change, 0
+
+    def forward(self, x):
+        self.calls += 1
+        out = x.mean(dim=(2, 3))
+        return out if self.calls == 1 else self.change(out)
+
+def narrower():
+    return Moody(lambda out: out[:, :2])
+
+def wider():
+    return Moody(lambda out: out.double())
+
 def forgets():
     return nn.Linear(4, 4)
 
@@ -89,6 +105,17 @@ def test_the_users_own() -> None:
     assert dim == 11
     assert isinstance(module, nn.Sequential)
     assert sys.path == before
+
+
+@pytest.mark.usefixtures("own_code")
+def test_what_the_users_own_gives_later_is_looked_at_too() -> None:
+    pictures = torch.rand(4, 3, 8, 8)
+    narrower, _ = build_encoder("my_own_encoder:narrower", size=8)
+    with pytest.raises(ConfigError, match=r"gave \(4, 2\) while it ran; expected \(4, 3\)"):
+        narrower(pictures)
+    wider, _ = build_encoder("my_own_encoder:wider", size=8)
+    assert wider(pictures).dtype == torch.float32
+    assert wider(pictures.double()).dtype == torch.float64
 
 
 @pytest.mark.parametrize(

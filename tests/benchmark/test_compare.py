@@ -1,7 +1,8 @@
 """Several results as one table.
 
 Claims: seeds become mean ± standard deviation; other data, protocols or settings never share a
-table or a row; a broken file costs itself only; cells can't be markup, formulas or table borders.
+table or a row; a run is counted once; a broken file costs itself only, and is not told within a
+table for a file; cells can't be markup, formulas, table borders or codes of a terminal.
 """
 
 from __future__ import annotations
@@ -103,6 +104,27 @@ def test_cells_are_text() -> None:
     out = Console(file=io.StringIO(), width=200)
     print_tables(hostile, out)
     assert "[red]" in out.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_name_moves_no_cursor() -> None:
+    (table,) = compare(entries(results("a\x1b[2Jb")))
+    assert table.rows[1].name == "a?[2Jb"
+
+
+def test_a_run_that_is_named_twice_is_one_seed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, found in (("a", results()), ("copy", results()), ("b", results(seed=1, top1=0.7))):
+        (tmp_path / name).mkdir()
+        found.write(tmp_path / name / "results.json")
+    out = Console(file=io.StringIO(), width=200)
+    runs = [tmp_path / name for name in ("a", "copy", "b", "a")]
+    compare_runs(runs, form="csv", target=None, console=out)
+    lines = csv.reader(io.StringIO(out.file.getvalue()))  # type: ignore[attr-defined]
+    assert [line[2:6] for line in lines if line[1] == "sie"] == [["2", "all", "top1", "0.6"]]
+    told = capsys.readouterr().err
+    assert told.count("left out: ") == 2
+    assert f"{tmp_path}/copy/results.json: the same method, settings and seed as" in told
 
 
 def test_a_broken_file_costs_itself_only(tmp_path: Path) -> None:

@@ -1,25 +1,33 @@
 """What `3die eval` takes.
 
 Claims: an official model.pth or final_weights.pth, one's own encoder and a run folder are evaluated
-and say what they were; what can't be together is refused; a finished evaluation is not done twice.
+and say what they were; what can't be together is refused; a finished evaluation is not done twice,
+unless the data are others by now; no numbers take the place of other ones, or are lost where they
+can't be written; an evaluation that is stopped is asked for again.
 """
 
 from __future__ import annotations
 
 import io
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
 
 from tests.data.builders import Plan, build
+from tests.data.server import serving
 from threedie.baselines import find_method
 from threedie.baselines.encoders import build_encoder
 from threedie.benchmark.bench import bench
 from threedie.benchmark.evaluate_run import EvalRequest, evaluate_any
+from threedie.benchmark.reading.split import open_split
 from threedie.benchmark.requests import BenchRequest
-from threedie.errors import ConfigError, ManifestError
+from threedie.benchmark.training.signals import Interrupted
+from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.results import Results
 
 OUT = Console(file=io.StringIO(), width=100)
@@ -134,3 +142,89 @@ def test_weights_from_two_places(data: str, tmp_path: Path) -> None:
         evaluated(data, tmp_path, checkpoint=tmp_path / "gone.pth")
     with pytest.raises(ConfigError, match="no such folder"):
         evaluate_any(EvalRequest(data="gone", encoder="resnet18"), console=OUT)
+
+
+def asked(data: str, out: Path) -> BenchRequest:
+    """An untrained run of seconds."""
+    return BenchRequest(
+        methods=("random",),
+        data=data,
+        preset="smoke",
+        settings=("size=32", "batch_size=8", "threads=1"),
+        out=out,
+        name="mine",
+    )
+
+
+def test_no_numbers_take_the_place_of_others(data: str, tmp_path: Path) -> None:
+    (run,) = bench(asked(data, tmp_path), console=OUT)
+    first = (run / "results.json").read_bytes()
+    other = tmp_path / "other set"
+    build(other, Plan(objects=[f"p{i}" for i in range(5)], views=3, size=32))
+    wanted: list[dict[str, Any]] = [
+        {"data": str(other)},
+        {"data": data, "size": 16},
+        {"data": data, "seed": 1},
+        {"data": data, "normalise": "imagenet"},
+    ]
+    names = [evaluate_any(EvalRequest(checkpoint=run, **w), console=OUT).name for w in wanted]
+    assert names[0].startswith("results-3die-v1-other_set-")
+    assert names[1:] == [f"results-3die-v1-{p}.json" for p in ("size16", "seed1", "imagenet")]
+    bench(asked(data, tmp_path), console=OUT)
+    assert (run / "results.json").read_bytes() == first
+
+
+def test_another_val_split_is_evaluated_anew(data: str, tmp_path: Path) -> None:
+    (run,) = bench(asked(data, tmp_path), console=OUT)
+    body = json.loads((run / "results.json").read_text())
+    body["dataset"]["splits"]["val"]["hash"] = "ab" * 32
+    (run / "results.json").write_text(json.dumps(body))
+    bench(asked(data, tmp_path), console=OUT)
+    found = Results.read(run / "results.json").dataset.splits["val"].hash
+    assert found == open_split(data, "val").data_hash
+
+
+def test_numbers_that_cannot_be_written_are_read_at_least(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Results, path: Path) -> None:
+        raise StorageError("no space left")
+
+    said = io.StringIO()
+    request = EvalRequest(data=data, encoder="resnet18", probe_epochs=1, out=tmp_path / "r.json")
+    monkeypatch.setattr(Results, "write", full)
+    with pytest.raises(StorageError, match="no space"):
+        evaluate_any(request, console=Console(file=said, width=100))
+    assert "top-1" in said.getvalue()
+
+
+def test_a_folder_that_cannot_be_written_is_found_first(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = io.StringIO()
+    request = EvalRequest(data=data, encoder="resnet18", probe_epochs=1, out=tmp_path / "r.json")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(StorageError, match="cannot write results into"):
+        evaluate_any(request, console=Console(file=said, width=100))
+    assert said.getvalue() == ""  # nothing was begun
+
+
+def test_a_stopped_evaluation_is_asked_for_again(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("threedie.benchmark.bench.evaluate_run", stop)
+    with pytest.raises(Interrupted, match="is trained, but not evaluated; run the same") as stopped:
+        bench(asked(data, tmp_path), console=OUT)
+    assert stopped.value.exit_code == 75
+
+
+def test_a_streamed_set_is_trained_on_and_evaluated_elsewhere(data: str, tmp_path: Path) -> None:
+    said = io.StringIO()
+    with serving(Path(data)) as server:
+        bench(asked(f"{server.url}/?token=t", tmp_path), console=Console(file=said, width=300))
+    assert said.getvalue().startswith(f"reading {server.url}/ …")
+    assert f"3die eval --checkpoint {tmp_path}/mine --data FOLDER" in said.getvalue()
+    assert not (tmp_path / "mine" / "results.json").exists()

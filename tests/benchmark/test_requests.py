@@ -44,6 +44,8 @@ def test_folders_differ_where_runs_do() -> None:
     assert len({plain, *different}) == 6
     assert folder(settings=("workers=4", "device=cpu")) == plain
     assert folder(settings=("a=../../x",)).parent == Path("runs")
+    secret = BenchRequest(methods=("sie",), data="https://me:word@host/demo/?token=t")
+    assert secret.folder("sie", 0) == plain
 
 
 def test_a_name_is_for_one_run_and_stays_in_its_folder() -> None:

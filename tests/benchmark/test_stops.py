@@ -1,7 +1,8 @@
 """The whole command under signals.
 
 Claims: USR1 in the middle of training saves, and ends with status 75; after a kill -9 the same
-command goes on; the weights are those of a run that nobody disturbed, bit for bit.
+command goes on; the weights are those of a run that nobody disturbed, bit for bit. A pipe that
+nobody reads any more stops nothing.
 """
 
 from __future__ import annotations
@@ -83,3 +84,15 @@ def test_stopped_twice_it_is_the_same_run(tmp_path: Path) -> None:
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
     assert steps(tmp_path / "run") == steps(tmp_path / "calm")
+
+
+def test_a_pipe_that_nobody_reads_stops_nothing(tmp_path: Path) -> None:
+    build(tmp_path / "data", Plan(objects=[f"o{i}" for i in range(5)], size=32))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        ended = subprocess.run(
+            command("run"), cwd=tmp_path, stdout=nobody, stderr=subprocess.PIPE, timeout=240
+        )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert steps(tmp_path / "run")

@@ -107,7 +107,8 @@ def _unpickle(path: Path) -> Any:
                 f"{path} holds more than tensors (a pickle with code, or no checkpoint at all); it "
                 "is not loaded, because loading it would run that code."
             ) from err
-        raise ManifestError(f"{path} cannot be read as a checkpoint: {_first_line(err)}") from err
+        why = f"{type(err).__name__}: {_first_line(err)}"
+        raise ManifestError(f"{path} cannot be read as a checkpoint: {why}") from err
 
 
 def _first_line(err: Exception) -> str:

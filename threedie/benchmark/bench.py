@@ -23,6 +23,7 @@ from threedie.benchmark.training.devices import settle
 from threedie.benchmark.training.distributed import launch
 from threedie.benchmark.training.signals import Interrupted
 from threedie.benchmark.training.train import train
+from threedie.data.urls import is_url, shown
 
 
 def bench(request: BenchRequest, *, console: Console) -> list[Path]:
@@ -56,6 +57,8 @@ def bench(request: BenchRequest, *, console: Console) -> list[Path]:
     for number, (folder, config) in enumerate(configs.items(), start=1):
         if len(configs) > 1 and fabric.is_global_zero:
             console.rule(f"{escape(folder.name)} ({number} of {len(configs)})")
+        if is_url(config.data) and fabric.is_global_zero:  # a server may be silent for minutes
+            console.print(f"reading {escape(shown(config.data))} …", highlight=False)
         source = _pairs(config, rank=fabric.global_rank, world=fabric.world_size)
         method = build_method(config, source.n_classes)
         train(config, source, method, folder, fabric=fabric, console=console)
@@ -69,6 +72,11 @@ def bench(request: BenchRequest, *, console: Console) -> list[Path]:
 
 def _evaluate(folder: Path, config: RunConfig, request: BenchRequest, console: Console) -> None:
     if not request.evaluate:
+        return
+    if is_url(request.data):
+        told = f"{folder} is trained. Evaluating reads every picture: fetch the data set, and then "
+        how = f"3die eval --checkpoint {folder} --data FOLDER"
+        console.print(escape(told + how), highlight=False, soft_wrap=True)
         return
     try:
         evaluate_run(

@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from threedie import files
-from threedie.benchmark.grouping import Entry, Group, cell, grouped, merged, read_entries
+from threedie.benchmark.grouping import Entry, Group, cell, grouped, merged, once, read_entries
 from threedie.errors import ConfigError
 from threedie.manifests.results import Results
 
@@ -82,7 +82,7 @@ def comparison(group: Group, columns: Sequence[Column] = COLUMNS) -> Comparison:
     """The table of one group: chance first, then the methods."""
     rows = [
         Row(
-            method.name,
+            _printable(method.name),
             [entry.results.seed for entry in method.entries],
             {c: values for c in columns if (values := method.values(c.part, c.metric))},
         )
@@ -90,6 +90,11 @@ def comparison(group: Group, columns: Sequence[Column] = COLUMNS) -> Comparison:
     ]
     used = tuple(c for c in columns if any(c in row.cells for row in rows))
     return Comparison(group.says, used, (_chance(group.first, columns), *rows))
+
+
+def _printable(name: str) -> str:
+    """Without what would move a terminal's cursor: a file of results is anybody's."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def compare_runs(
@@ -111,14 +116,17 @@ def compare_runs(
     if target is not None and (target.suffix not in writers or not target.parent.is_dir()):
         raise ConfigError(f"--out is '{target}'; it must be a .md or .csv file in a folder.")
     entries, left_out = read_entries(paths)
+    entries, again = once(entries)
     comparisons = compare(entries)
     if form == "table":
         print_tables(comparisons, console)
     else:
         text = to_markdown(comparisons) if form == "markdown" else to_csv(comparisons)
         console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
-    for line in left_out:
-        console.print(f"left out: {escape(line)}", highlight=False, soft_wrap=True)
+    # A table that goes into a file or a pipe holds nothing else.
+    aside = console if form == "table" else Console(stderr=True, emoji=False)
+    for line in (*left_out, *again):
+        aside.print(f"left out: {escape(line)}", highlight=False, soft_wrap=True)
     if target is not None:
         files.put(target, writers[target.suffix](comparisons).encode())
 

@@ -89,6 +89,24 @@ def _results_of(path: Path) -> list[Path]:
     return sorted(path.glob("results-*.json")) or [path / FILE_NAME]
 
 
+def once(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
+    """Every run once: the same one from a copy, or named twice, would be a second seed.
+
+    Returns:
+        The first of each, and a line per entry that was left out.
+    """
+    first: dict[str, Entry] = {}
+    again = []
+    for entry in entries:
+        results = entry.results
+        seeds = (results.encoder.config.get("seed"), results.seed)
+        key = repr((_ground(results), _identity(results), seeds))
+        if key in first:
+            again.append(f"{entry.path}: the same method, settings and seed as {first[key].path}.")
+        first.setdefault(key, entry)
+    return list(first.values()), again
+
+
 def grouped(entries: Sequence[Entry]) -> list[Group]:
     """Entries by what can be compared, and within that by method; both in the order given."""
     grounds: dict[str, dict[str, MethodRuns]] = {}

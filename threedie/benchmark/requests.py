@@ -13,6 +13,7 @@ from threedie.baselines import METHODS, find_method
 from threedie.benchmark.evaluation.protocols import find_protocol
 from threedie.benchmark.training.config import MACHINE
 from threedie.benchmark.training.presets import find_preset
+from threedie.data.urls import shown
 from threedie.errors import ConfigError
 from threedie.manifests.analysis import AXES, Axis
 
@@ -48,7 +49,7 @@ class BenchRequest:
         """Of one run: its name says what one may want to keep apart."""
         if self.name is not None:
             return self.out / self.name
-        data = Path(self.data.rstrip("/")).name or "data"
+        data = Path(shown(self.data).rstrip("/")).name or "data"
         changed = [text for text in self.settings if text.partition("=")[0] not in MACHINE]
         parts = [method, data, self.preset, *sorted(changed), f"s{seed}"]
         return self.out / "-".join(re.sub(r"[^A-Za-z0-9.=+]+", "_", part) for part in parts)[-200:]

@@ -130,10 +130,19 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     with _clear_errors():
         try:
+            _check_empty(sys.argv[1:] if arguments is None else arguments)
             app(arguments)
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
+
+
+def _check_empty(arguments: list[str]) -> None:
+    """`--out "$FOLDER"` without a FOLDER would be the current folder, and fill it."""
+    for before, argument in zip(["an argument", *arguments], arguments, strict=False):
+        name = argument.removesuffix("=") if argument.startswith("--") else before
+        if not argument or name + "=" == argument:
+            raise ConfigError(f"{name} is empty: is a variable of the shell not set?")
 
 
 @contextlib.contextmanager

@@ -153,12 +153,19 @@ def test_half_precision_gives_float32() -> None:
         (lambda x: x, r"shape \(45, 3, 4, 4\)"),
         (lambda x: x.flatten(1)[:4], r"shape \(4, 48\) for 45"),
         (lambda x: None, "NoneType"),
+        (lambda x: x.flatten(1)[:, :0], r"shape \(45, 0\) for 45"),
         (lambda x: x.flatten(1) / 0, "NaN or infinity for class0/object0, view 0"),
+        (lambda x: x.missing, r"fails on pictures of shape \(45, 3, 4, 4\): AttributeError: "),
     ],
 )
 def test_encoders_of_another_form_are_refused(encode: Any, told: str, split: FakeSplit) -> None:
     with pytest.raises(ConfigError, match=told):
         features_of(encode, split, 100)
+
+
+def test_a_width_that_changes_is_refused(split: FakeSplit) -> None:
+    with pytest.raises(ConfigError, match="gave 3 numbers a picture, and 7 before"):
+        features_of(lambda x: x.flatten(1)[:, : len(x)], split)  # 45 pictures by 7: the last are 3
 
 
 def test_the_first_picture_that_breaks_is_named(split: FakeSplit) -> None:
@@ -334,6 +341,14 @@ def test_a_place_that_cannot_be_written_costs_a_note(tmp_path: Path) -> None:
     assert np.array_equal(found, compute.data)
     assert len(notes) == 1
     assert "not cached" in notes[0]
+
+
+def test_no_room_is_found_before_anything_is_encoded(tmp_path: Path) -> None:
+    compute, notes = Counted(), list[str]()
+    found = cached(tmp_path, {**KEY, "dim": 2**60}, ROWS, compute, notes.append)
+    assert np.array_equal(found, compute.data)
+    assert compute.times == 1
+    assert "not cached: they need" in notes[0]
 
 
 def test_the_default_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch) -> None:

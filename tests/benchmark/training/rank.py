@@ -2,7 +2,7 @@
 
 torchrun's environment variables say which. Writes OUT/METHOD.rank<r>.npz: terms, gradients, weights
 and buffers after each of two steps in float64; and trains METHOD[0] into
-OUT/run, and with a stop into OUT/stopped.
+OUT/run, with a stop into OUT/stopped, and into OUT/lost until rank 1 is gone.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from threedie.benchmark.training.learner import Learner
 from threedie.benchmark.training.record import make_record
 from threedie.benchmark.training.signals import Interrupted
 from threedie.benchmark.training.train import train
-from threedie.errors import ConfigError
+from threedie.errors import ConfigError, ThreedieError
 
 STEPS = 2
 
@@ -64,6 +64,7 @@ def main(out: Path, methods: list[str]) -> None:
     with pytest.raises(ConfigError, match="holds another run: lr"):  # no rank is left waiting
         train(replace(config, lr=0.5), source, method_of(config), out / "run", fabric=fabric)
     stopped_and_resumed(config, fabric, out / "stopped")
+    lost(config, fabric, out / "lost")  # last: nobody comes back from it
 
 
 def stopped_and_resumed(config: RunConfig, fabric: Any, folder: Path) -> None:
@@ -78,6 +79,19 @@ def stopped_and_resumed(config: RunConfig, fabric: Any, folder: Path) -> None:
     with pytest.raises(Interrupted, match="saved at step 3 of 10"):
         train(config, source, method_of(config), folder, fabric=fabric)
     train(config, FakePairs(config, **parts), method_of(config), folder, fabric=fabric)
+
+
+def lost(config: RunConfig, fabric: Any, folder: Path) -> None:
+    """Rank 1 dies in the third step, as if killed; rank 0 says so and how to go on."""
+
+    def before(step: int) -> None:
+        if step == 2 and fabric.global_rank == 1:
+            os._exit(0)
+
+    source = FakePairs(config, before=before, rank=fabric.global_rank, world=fabric.world_size)
+    with pytest.raises(ThreedieError, match=r"another rank is gone \(.*run the same command"):
+        train(config, source, method_of(config), folder, fabric=fabric)
+    (folder / "told").touch()
 
 
 if __name__ == "__main__":

@@ -123,8 +123,8 @@ def test_settings_come_over_the_methods_table_and_the_preset() -> None:
         ("xyz=3", "Known: .*lr.*equi_factor"),
         ("lr", "must be key=value"),
         ("lr=fast", "lr is 'fast'; it must be a number"),
-        ("lr=nan", "lr is nan; it must be 0 or more"),
-        ("lr=0", "lr is 0; it must be more than 0"),
+        ("lr=nan", "lr is nan; it must be a number above 0"),
+        ("lr=0", "lr is 0.0; it must be a number above 0"),
         ("epochs=2.5", "epochs is '2.5'; it must be a whole number"),
         ("epochs=0", "epochs is 0; it must be 1 or more"),
         ("batch_size=1", "batch_size is 1; it must be 2 or more"),
@@ -237,3 +237,10 @@ def test_unknown_settings_are_of_another_version(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(body))
     with pytest.raises(ManifestError, match="settings of another version: momentum"):
         RunRecord.read(tmp_path)
+
+
+def test_what_a_url_keeps_secret_is_not_recorded() -> None:
+    config = dataclasses.replace(config_of("sie"), data="https://me:word@host/demo?token=t")
+    written = json.dumps(make_record(config, FakePairs(config)).model_dump(mode="json"))
+    assert "https://host/demo" in written
+    assert not any(secret in written for secret in ("word", "token"))

@@ -5,6 +5,7 @@
 - What is compared is far from zero, so a factor of 2 would be seen.
 - `train` on two ranks writes one run, and both know it when it is finished; a signal to one of them
   stops both at the same step, and the resumed run is the same bytes; both refuse another run.
+- When a rank dies, the other one ends, and says so in one line.
 - What torchrun and SLURM set is understood; a shell in a SLURM job is one process.
 """
 
@@ -89,6 +90,10 @@ def test_a_stopped_and_resumed_run_is_the_same_bytes(two_ranks: Path) -> None:
     assert found[0] is not None
     assert found[1] is not None
     assert found[0].checkpoint.sha256 == found[1].checkpoint.sha256
+
+
+def test_a_rank_that_dies_is_told_by_the_other(two_ranks: Path) -> None:
+    assert (two_ranks / "lost" / "told").exists()  # rank.py asserts what is told
 
 
 @pytest.mark.parametrize(

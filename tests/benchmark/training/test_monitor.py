@@ -4,12 +4,15 @@
   losses; at a terminal a bar with the same.
 - TensorBoard gets every number of a row, grouped; a resumed run replaces what was taken back.
 - W&B is used when asked for, a resumed run is the same there, and its absence is one line.
+- Events that can't be written any more are told once, and stop nothing.
 - A collapse is told once. The log drops lines that were taken back, and a damaged one is an error.
 """
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 import time
 from pathlib import Path
@@ -101,6 +104,28 @@ def test_tensorboard_forgets_what_was_taken_back(tmp_path: Path) -> None:
         said.close()
     events = EventAccumulator(str(tmp_path / "events")).Reload()
     assert [event.step for event in events.Scalars("train/loss")] == [2, 3, 5]
+
+
+def test_events_on_a_full_disk_stop_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.StringIO()
+    said = monitor(tmp_path, Console(file=out, width=300))
+    said.row(ROW)
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "pwrite", full)
+        for step in (5, 6):
+            said.row({**ROW, "step": step})
+    said.close()
+    assert out.getvalue().count("events are not logged from here on: no space left for") == 1
+    events = EventAccumulator(str(tmp_path / "events")).Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [4]
+    monkeypatch.setattr(os, "pwrite", full)
+    monitor(tmp_path, None).close()  # full from the beginning
 
 
 def test_wandb_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,10 @@ def test_what_is_absent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         settle(config_of("sie", device="cuda"))
     with pytest.raises(ConfigError, match="a CPU has no float16; use bf16 or 32"):
         settle(config_of("sie", precision="16"))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert settle(config_of("sie", threads=2)).threads == 2
+    with pytest.raises(ConfigError, match="threads is 3; this machine has 2 cores"):
+        settle(config_of("sie", threads=3))
 
 
 def test_the_window() -> None:

@@ -277,6 +277,19 @@ def test_the_third_signal_is_not_held_back(monkeypatch: pytest.MonkeyPatch) -> N
         assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
 
 
+def test_a_terminal_that_is_gone_stops_as_sigterm_does_but_not_under_nohup() -> None:
+    with caught() as signals:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signals.number == signal.SIGHUP
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with caught() as signals:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert signals.number is None
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def long_run(folder: Path) -> None:
     """A run that saves after every step, in a process to be killed."""
     torch.set_num_threads(1)

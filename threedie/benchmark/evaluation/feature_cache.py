@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,12 +68,24 @@ def cached(
     try:
         files.make_directory(folder)
         files.sweep(folder)
+        _check_room(folder, key, rows)
         _write(folder, name, key, rows, compute())
     except StorageError as err:
         note(f"features are not cached: {err}")
         return in_memory(compute(), rows)
     found = _read(folder, name, key, rows, note)
     return in_memory(compute(), rows) if found is None else found
+
+
+def _check_room(folder: Path, key: dict[str, JsonValue], rows: int) -> None:
+    """Before every picture is encoded: a disk that is found to be full later costs doing it twice.
+
+    Raises:
+        StorageError: features of the key's `dim` do not fit.
+    """
+    dim, free = key.get("dim"), shutil.disk_usage(folder).free
+    if isinstance(dim, int) and 4 * rows * dim > free:
+        raise StorageError(f"they need {4 * rows * dim:,} bytes and {folder} has {free:,} free.")
 
 
 def _write(

@@ -82,10 +82,10 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name, low in _AT_LEAST.items():
             value = getattr(self, name)
+            if name == "lr" and not 0 < value < math.inf:
+                raise ConfigError(f"lr is {value}; it must be a number above 0.")
             if not (math.isfinite(value) and value >= low):
                 raise ConfigError(f"{name} is {value}; it must be {low} or more.")
-        if self.lr == 0:
-            raise ConfigError("lr is 0; it must be more than 0.")
 
     def steps(self, n_objects: int) -> int:
         """Global steps of the whole run; a last batch that would not be full is left out."""

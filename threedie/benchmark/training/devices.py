@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -18,8 +19,12 @@ def settle(config: RunConfig) -> RunConfig:
     """The config with a concrete device and precision.
 
     Raises:
-        ConfigError: CUDA asked for and absent, or a precision that the device does not compute in.
+        ConfigError: CUDA asked for and absent, a precision that the device does not compute in, or
+            more threads than cores, which would wait for each other for ever.
     """
+    cores = os.cpu_count() or config.threads
+    if config.threads > cores:
+        raise ConfigError(f"threads is {config.threads}; this machine has {cores} cores.")
     cuda = torch.cuda.is_available()
     if config.device == "cuda" and not cuda:
         raise ConfigError(

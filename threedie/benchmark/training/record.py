@@ -21,6 +21,7 @@ import threedie
 from threedie import files
 from threedie.benchmark.training.config import MACHINE, RunConfig, method_config
 from threedie.benchmark.training.settings import field_types, read_setting
+from threedie.data.urls import shown
 from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.dataset import Count, Model, parse_json, validated
 
@@ -101,7 +102,7 @@ def make_record(config: RunConfig, source: Any, *, trains: bool = True) -> RunRe
     """
     red, green, blue = (std if std > 0 else 1.0 for std in source.pixel_std)
     return RunRecord(
-        config=_plain(dataclasses.asdict(config)),
+        config={**_plain(dataclasses.asdict(config)), "data": shown(config.data)},
         method_config=_plain(dataclasses.asdict(method_config(config))),
         data_hash=source.data_hash,
         pixel_mean=source.pixel_mean,
