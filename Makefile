@@ -18,7 +18,7 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	@echo "making $(VENV): about 3 GB of packages (torch with CUDA), a few minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[render,bench,cluster,share,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[render,bench,cluster,share,report,dev]'
 	@touch $@
 
 demo: setup

@@ -23,32 +23,34 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from benchmarks.loader import pictures
 from threedie.data.published import N_OBJECTS
-from threedie.data.shard import BLOCK, end_of_shard
+from threedie.data.shard import BLOCK, end_of_shard, tar_header
 from threedie.manifests.classes import CLASSES
 from threedie.manifests.latents import Array
 from threedie.manifests.recipes import find_recipe
 from threedie.render.sampler import sample_object
-from threedie.sharing.convert import convert_archive
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import convert_archive
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
 
 ROOT, VIEWS = Path(__file__).parents[1], 50
 
 
-def member(name: str, content: bytes) -> bytes:
-    """A file as Python's tarfile writes it, with the pax header of its modification time."""
+Header = Callable[[str, int], bytes]
+
+
+def pax(name: str, size: int) -> bytes:
+    """A header as Python's tarfile writes it, with a pax header of the modification time."""
     info = tarfile.TarInfo(name)
-    info.size, info.mtime = len(content), 1676543210.123456
-    return info.tobuf(tarfile.PAX_FORMAT) + content + bytes(-len(content) % BLOCK)
+    info.size, info.mtime = size, 1676543210.123456
+    return info.tobuf(tarfile.PAX_FORMAT)
 
 
 def npy(row: Array) -> bytes:
@@ -57,15 +59,21 @@ def npy(row: Array) -> bytes:
     return out.getvalue()
 
 
-def archive(objects: int, images: Iterator[bytes], latents: list[Array]) -> Iterator[bytes]:
+def archive(
+    objects: int, images: Iterator[bytes], latents: list[Array], header: Header = pax
+) -> Iterator[bytes]:
     """The bytes of an archive in the published layout, an object at a time."""
-    size = 0
+    size, files = 0, [[npy(row) for row in rows] for rows in latents]
+
+    def member(name: str, content: bytes) -> bytes:
+        return header(name, len(content)) + content + bytes(-len(content) % BLOCK)
+
     for number in range(objects):
         folder = f"3DIEBench/{CLASSES[number % len(CLASSES)].synset}/{number:032x}"
-        rows = latents[number % len(latents)]
+        rows = files[number % len(files)]
         piece = b"".join(
             member(f"{folder}/image_{view}.jpg", next(images))
-            + member(f"{folder}/latent_{view}.npy", npy(rows[view]))
+            + member(f"{folder}/latent_{view}.npy", rows[view])
             for view in range(VIEWS)
         )
         size += len(piece)
@@ -162,7 +170,7 @@ def tiny_pictures() -> Iterator[bytes]:
 def scale(folder: Path) -> None:
     begun = time.perf_counter()
     outcome = convert_archive(
-        archive(N_OBJECTS, tiny_pictures(), some_latents(64)),
+        archive(N_OBJECTS, tiny_pictures(), some_latents(64), tar_header),
         name="scale.tar",
         size=None,
         out=folder / "shards",
@@ -184,6 +192,8 @@ def main() -> None:
             return
         given = [int(argument) for argument in sys.argv[1:]]
         objects, rounds = (*given, *(2000, 5)[len(given) :])
+        from benchmarks.loader import pictures  # brings torch, whose memory is not ours
+
         plain, packed = folder / "set.tar", folder / "set.tar.gz"
         with plain.open("wb") as file, gzip.open(packed, "wb", compresslevel=1) as zipped:
             for piece in archive(objects, pictures(), some_latents(64)):

@@ -33,8 +33,8 @@ from threedie.benchmark.training.config import RunConfig, make_config
 from threedie.benchmark.training.devices import settle
 from threedie.benchmark.training.distributed import launch
 from threedie.benchmark.training.learner import Learner
+from threedie.benchmark.training.log import read_log
 from threedie.benchmark.training.record import make_record
-from threedie.benchmark.training.run_folder import read_log
 from threedie.benchmark.training.train import train
 
 ROUNDS, STEPS = 5, 2

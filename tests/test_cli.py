@@ -21,6 +21,7 @@ from threedie.errors import MissingExtra
 from threedie.render import machine
 
 VERBS = {
+    "analyze": {"run --data --objects --angles --axis --out --probes --device --seed"},
     "bench": {
         "--method --data --preset --seeds --set --out --name --device --cache --compile --protocol "
         "--eval"
@@ -46,6 +47,7 @@ VERBS = {
         "--address --cpus-per-shard --gpus-per-shard --staging --dry-run"
     },
     "merge": {"target parts"},
+    "report": {"runs --data --out --figures --allow-large"},
     "verify": {"folder --rerender --meshes --seed"},
     "view": {"folder --out --per-class --views --sheet"},
 }
@@ -141,8 +143,16 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["eval", "--data", "d", "--encoder", "resnet81"], "resnet18"),
         (["eval", "--data", "d", "--encoder", "resnet18", "--protocol", "x"], "sie-2023"),
         (["eval", "--data", "no-such-folder", "--encoder", "resnet18"], "no-such-folder"),
+        (["analyze", "no-such-run", "--data", "d"], "no-such-run"),
+        (["analyze", ".", "--data", "no-such-folder"], "no-such-folder"),
+        (["analyze", ".", "--data", ".", "--axis", "x,w"], "x, y, z"),
+        (["analyze", ".", "--data", ".", "--angles", "1"], "--angles"),
         (["compare", "no-such-run"], "no-such-run"),
         (["compare"], "Missing argument"),
+        (["report", "no-such-run"], "no-such-run"),
+        (["report", "."], "3die bench"),
+        (["report", ".", "--out", "page.txt"], ".html"),
+        (["report", ".", "--out", "no-such-folder/a.html"], "no-such-folder"),
         (["list", "everything"], "classes"),
         (["no-such-verb"], "No such command"),
     ],

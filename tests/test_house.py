@@ -64,6 +64,7 @@ def sources() -> list[Path]:
         "import threedie; threedie.open_dataset, threedie.METHODS, threedie.PRESETS",
         "import threedie.render.engine, threedie.render.run",
         "import threedie.baselines, threedie.listings, threedie.manifests.results",
+        "import threedie.benchmark.report.write",
         "from threedie.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ],
 )

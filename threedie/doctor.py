@@ -18,6 +18,7 @@ from threedie.errors import MissingExtra
 EXTRAS = {
     "render": ("bpy", "trimesh", "pebble"),
     "bench": ("torch", "torchvision", "lightning-fabric", "simplejpeg", "timm", "webdataset"),
+    "report": ("matplotlib",),
 }
 LIBRARIES = {
     "libX11": "libx11-6",

@@ -15,15 +15,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from threedie.benchmark.compare import (
-    Entry,
-    compare,
-    compare_runs,
-    print_tables,
-    read_entries,
-    to_csv,
-    to_markdown,
-)
+from threedie.benchmark.compare import compare, compare_runs, print_tables, to_csv, to_markdown
+from threedie.benchmark.grouping import Entry, read_entries
 from threedie.errors import ConfigError
 from threedie.manifests.results import Results
 

@@ -1,6 +1,7 @@
 """Claims proved here, on shards.
 
 - What is packed is read back; equal samples are equal bytes, and those bytes are pinned.
+- Headers are tarfile's own, for every name and size that fits.
 - webdataset and tarfile read a shard as it is.
 - The strict reader raises for every flipped bit of every header, every cut at a block, every member
   dropped, doubled or moved, every foreign kind of member, compression, garbage, zeroed headers.
@@ -38,6 +39,7 @@ from threedie.data.shard import (
     parse_latents,
     sample_key,
     scan_shard,
+    tar_header,
 )
 from threedie.errors import ManifestError
 from threedie.manifests.dataset import ShardEntry
@@ -419,3 +421,16 @@ def test_the_longest_key_fits_a_member_name(tmp_path: Path) -> None:
     path = tmp_path / "s.tar"
     path.write_bytes(packed + end_of_shard(len(packed)))
     assert scan(path)[0].key == key
+
+
+@given(st.text("abcXYZ019-_./", min_size=1, max_size=100), st.integers(0, 8 * 2**30 - 1))
+def test_headers_are_tarfiles_own(name: str, size: int) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mode = size, 0o644
+    assert tar_header(name, size) == info.tobuf(tarfile.USTAR_FORMAT)
+
+
+@pytest.mark.parametrize(("name", "size"), [("n" * 101, 1), ("a", 8 * 2**30), ("a", -1), ("ä", 1)])
+def test_what_does_not_fit_a_header_is_refused(name: str, size: int) -> None:
+    with pytest.raises(ValueError, match=r"does not fit|can't encode"):
+        tar_header(name, size)

@@ -39,11 +39,11 @@ from threedie.render.machine import Hardware
 from threedie.render.plan import Plan
 from threedie.render.progress import Progress
 from threedie.render.worker import Failed, Task, WorkerConfig
-from threedie.sharing.convert import convert_archive
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.download import DownloadRequest
-from threedie.sharing.download import download as download_any
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import convert_archive
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
+from threedie.sharing.transfer.download import DownloadRequest
+from threedie.sharing.transfer.download import download as download_any
 
 
 def the_plan(seed: int = 0) -> Plan:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.sharing.published import pieces
-from threedie.sharing.convert import ConvertOutcome, convert_archive
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import ConvertOutcome, convert_archive
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 
 from threedie import files
 from threedie.manifests.dataset import ChannelEvidence, Converted, DatasetManifest, Origin
-from threedie.sharing.accompany import accompanying_files
+from threedie.sharing.card.accompany import accompanying_files
 
 
 def publish(folder: Path, *, address: str | None = None) -> Path:

@@ -24,7 +24,7 @@ from threedie import open_dataset
 from threedie.data import shard
 from threedie.errors import ManifestError
 from threedie.manifests.dataset import DatasetManifest
-from threedie.sharing.accompany import accompanying_files, table_files
+from threedie.sharing.card.accompany import accompanying_files, table_files
 
 OBJECTS = [f"o{i}" for i in range(5)]
 PLAN = Plan(objects=OBJECTS, image_format="jpg")

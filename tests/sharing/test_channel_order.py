@@ -20,7 +20,7 @@ from PIL import Image
 from tests.sharing.published import jpeg, picture
 from threedie.errors import ConfigError
 from threedie.manifests.dataset import ChannelEvidence
-from threedie.sharing.channel_order import choose_order, distance, floor_hue, weigh
+from threedie.sharing.convert.channel_order import choose_order, distance, floor_hue, weigh
 
 
 @pytest.mark.parametrize("hue", np.arange(0, 1, 0.05).tolist())

@@ -15,7 +15,7 @@ import pytest
 from tests.data.builders import build
 from tests.sharing.hub import with_making
 from tests.sharing.test_escape import read
-from threedie.sharing.accompany import accompanying_files
+from threedie.sharing.card.accompany import accompanying_files
 
 KEYS = {
     "abstract", "authors", "cff-version", "commit", "contact", "date-released", "doi",

@@ -43,9 +43,9 @@ from threedie.data.verify import verify_dataset
 from threedie.errors import ConfigError
 from threedie.manifests.dataset import Converted, DatasetManifest
 from threedie.manifests.splits import split_rule
-from threedie.sharing.convert import convert_archive, convert_folder
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import convert_archive, convert_folder
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
 
 SET = published()
 NAMES = [f"{c}/{o}" for c, o in OBJECTS]

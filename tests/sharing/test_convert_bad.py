@@ -48,9 +48,9 @@ from threedie import open_dataset
 from threedie.data.verify import verify_dataset
 from threedie.errors import ConfigError, ManifestError, ThreedieError
 from threedie.manifests.dataset import DatasetManifest
-from threedie.sharing.convert import convert_archive, convert_folder
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import convert_archive, convert_folder
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
 
 SET = published()
 BAD = f"{CHAIR}/b2"
@@ -155,7 +155,7 @@ def test_an_object_of_too_many_bytes_is_set_aside(
 ) -> None:
     large = sum(len(SET[f"{BAD}/image_{view}.jpg"]) for view in range(3)) + 2000
     files = {**SET, IMAGE: GOOD[:2] + b"\xff\xfe\x0f\xff" + bytes(4093) + GOOD[2:]}  # a comment
-    monkeypatch.setattr("threedie.sharing.examine._MOST_BYTES", large)
+    monkeypatch.setattr("threedie.sharing.convert.examine._MOST_BYTES", large)
     convert(tar(files), out)
     check_one_lost(out, "its pictures have 0 MiB, at most 0 are taken")
 

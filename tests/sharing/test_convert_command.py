@@ -16,7 +16,7 @@ import pytest
 
 from tests.sharing.conftest import convert
 from tests.sharing.published import CHAIR, published, tar
-from threedie.sharing import convert_command
+from threedie.sharing.convert import command as convert_command
 
 SET = published(order="bgr")
 

@@ -20,7 +20,7 @@ import pytest
 from tests.data.builders import Plan, build
 from tests.sharing.hub import as_converted, publish
 from threedie import open_dataset
-from threedie.sharing.accompany import accompanying_files
+from threedie.sharing.card.accompany import accompanying_files
 
 pytestmark = [
     # mlcroissant's JSON-LD library uses its own old name of a class, and pictures are closed late.

@@ -34,8 +34,8 @@ from threedie.data.dataset import open_dataset
 from threedie.data.verify import verify_dataset
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import FILE_NAME, DatasetManifest, canonical_json
-from threedie.sharing import download_set
-from threedie.sharing.download import DownloadRequest, download
+from threedie.sharing.transfer import whole_set as download_set
+from threedie.sharing.transfer.download import DownloadRequest, download
 
 FAILURES = ({"object": "zebra/x", "stage": "render", "error": "broken", "attempts": 2},)
 PLAN = builders.Plan(

@@ -24,10 +24,10 @@ from threedie import files, open_dataset
 from threedie.benchmark.reading.published import PublishedSplit
 from threedie.data.dataset import Dataset
 from threedie.errors import ConfigError, ManifestError
-from threedie.sharing.convert import convert_folder
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.export import export_dataset
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import convert_folder
+from threedie.sharing.convert.export import export_dataset
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
 
 JPEGS = builders.Plan(image_format="jpg")
 

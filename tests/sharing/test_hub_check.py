@@ -20,7 +20,7 @@ from tests.sharing.hub import load, publish, write_tar
 from tests.sharing.test_hub_rows import PICTURE, RECORD, WHOLE, sample, samples
 from threedie import files
 from threedie.errors import ConfigError
-from threedie.sharing.hub_check import check_shards, sorted_shards
+from threedie.sharing.check.check import check_shards, sorted_shards
 
 
 def lines(folder: Path, *, hub: bool = True) -> str:

@@ -19,8 +19,8 @@ import pytest
 
 from tests.data.builders import encode, picture
 from tests.sharing.hub import load, write_tar
-from threedie.sharing.escape import yaml
-from threedie.sharing.hub_check import check_shards
+from threedie.sharing.card.escape import yaml
+from threedie.sharing.check.check import check_shards
 
 Members = list[tuple[str, bytes]]
 PICTURE = encode(picture(1, 1, 8), "jpg")

@@ -21,7 +21,7 @@ import pytest
 
 from tests.sharing.published import pieces
 from threedie.errors import ConfigError, ManifestError
-from threedie.sharing.inflate import Received, inflated
+from threedie.sharing.convert.inflate import Received, inflated
 
 TEXT = random.Random(0).randbytes(300_000)
 PACKED = gzip.compress(TEXT, mtime=0)

@@ -22,8 +22,8 @@ from threedie.data.stores import FolderStore, OnBytes
 from threedie.data.verify import verify_dataset
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import FILE_NAME, DatasetManifest
-from threedie.sharing import publish as module
-from threedie.sharing.publish import publish, publish_tables
+from threedie.sharing.transfer import publish as module
+from threedie.sharing.transfer.publish import publish, publish_tables
 
 PLAN = builders.Plan(objects=tuple("abcdefg"), views=2, per_shard=6)
 OTHER = builders.Plan(objects=tuple("abcde"), views=2, per_shard=2, size=24)

@@ -38,10 +38,10 @@ from threedie.manifests.dataset import FILE_NAME, Converted, DatasetManifest
 from threedie.manifests.recipes import find_recipe
 from threedie.manifests.releases import releases
 from threedie.render.sampler import sample_object
-from threedie.sharing.convert import convert_archive
-from threedie.sharing.convert_plan import ConvertOptions
-from threedie.sharing.download import DownloadRequest, download
-from threedie.sharing.progress import ConvertProgress
+from threedie.sharing.convert.convert import convert_archive
+from threedie.sharing.convert.plan import ConvertOptions
+from threedie.sharing.convert.progress import ConvertProgress
+from threedie.sharing.transfer.download import DownloadRequest, download
 
 OBJECTS = [(c, o) for c in ("03001627", "03797390") for o in ("a", "b", "c")]
 VAL = [f"/{c}/c" for c in ("03001627", "03797390")]

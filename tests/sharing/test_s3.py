@@ -24,8 +24,8 @@ from threedie.data.stores import FolderStore, Store, is_remote, open_store
 from threedie.data.verify import verify_dataset
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import DatasetManifest
-from threedie.sharing.download import DownloadRequest, download
-from threedie.sharing.publish import publish
+from threedie.sharing.transfer.download import DownloadRequest, download
+from threedie.sharing.transfer.publish import publish
 
 PLAN = builders.Plan(objects=tuple("abcdefg"), views=4, per_shard=4, image_format="jpg")
 

@@ -22,7 +22,7 @@ from threedie import open_dataset
 from threedie.errors import MissingExtra
 from threedie.manifests.dataset import DatasetManifest
 from threedie.manifests.latents import COLUMNS, TRANSLATION_COLUMNS
-from threedie.sharing.tables import QUATERNION, objects_table, views_table
+from threedie.sharing.card.tables import QUATERNION, objects_table, views_table
 
 
 @pytest.fixture

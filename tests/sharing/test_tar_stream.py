@@ -19,8 +19,8 @@ import pytest
 
 from tests.sharing.published import END, header, member, pieces
 from threedie.errors import ManifestError
-from threedie.sharing.set_aside import SetAside
-from threedie.sharing.tar_stream import MAX_MEMBER, TarStream
+from threedie.sharing.convert.set_aside import SetAside
+from threedie.sharing.convert.tar_stream import MAX_MEMBER, TarStream
 
 A, B = member("a", b"first"), member("b", b"second" * 200)
 BOTH = [(b"a", b"first"), (b"b", b"second" * 200)]

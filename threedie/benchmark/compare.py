@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -19,10 +18,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from threedie import files
-from threedie.benchmark.training.config import MACHINE
-from threedie.errors import ConfigError, ManifestError
-from threedie.manifests.results import FILE_NAME, Results
-from threedie.words import plural
+from threedie.benchmark.grouping import Entry, Group, cell, grouped, merged, once, read_entries
+from threedie.errors import ConfigError
+from threedie.manifests.results import Results
 
 Format = Literal["table", "markdown", "csv"]
 
@@ -55,14 +53,6 @@ COLUMNS: tuple[Column, ...] = (
 """What is shown unless asked otherwise; columns that no row has are left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One results.json and where it lies."""
-
-    path: Path
-    results: Results
-
-
 @dataclass(slots=True)
 class Row:
     """One method: all its seeds."""
@@ -83,41 +73,28 @@ class Comparison:
     rows: tuple[Row, ...]
 
 
-def read_entries(paths: Iterable[Path]) -> tuple[list[Entry], list[str]]:
-    """Results of run folders or files; what is no result is named, and costs only itself.
-
-    Returns:
-        Entries in the order given, and a line per path that was left out.
-
-    Raises:
-        ConfigError: none of them holds results.
-    """
-    entries, left_out = [], []
-    for path in paths:
-        for file in _results_of(path):
-            try:
-                entries.append(Entry(file, Results.read(file)))
-            except ManifestError as err:
-                left_out.append(str(err))
-    if not entries:
-        reasons = "\n".join(f"  {line}" for line in left_out[:8])
-        raise ConfigError(f"no results to compare.\n{reasons}" if reasons else "no results given.")
-    return entries, left_out
-
-
-def _results_of(path: Path) -> list[Path]:
-    """A file itself; of a folder its results.json, or else what other protocols left there."""
-    if not path.is_dir() or (path / FILE_NAME).exists():
-        return [path / FILE_NAME if path.is_dir() else path]
-    return sorted(path.glob("results-*.json")) or [path / FILE_NAME]
-
-
 def compare(entries: Sequence[Entry], columns: Sequence[Column] = COLUMNS) -> list[Comparison]:
     """Group what can be compared, and merge the seeds of equal configurations."""
-    groups: dict[str, list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(_ground(entry.results), []).append(entry)
-    return [_comparison(says, group, columns) for says, group in groups.items()]
+    return [comparison(group, columns) for group in grouped(entries)]
+
+
+def comparison(group: Group, columns: Sequence[Column] = COLUMNS) -> Comparison:
+    """The table of one group: chance first, then the methods."""
+    rows = [
+        Row(
+            _printable(method.name),
+            [entry.results.seed for entry in method.entries],
+            {c: values for c in columns if (values := method.values(c.part, c.metric))},
+        )
+        for method in group.methods
+    ]
+    used = tuple(c for c in columns if any(c in row.cells for row in rows))
+    return Comparison(group.says, used, (_chance(group.first, columns), *rows))
+
+
+def _printable(name: str) -> str:
+    """Without what would move a terminal's cursor: a file of results is anybody's."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def compare_runs(
@@ -154,75 +131,6 @@ def compare_runs(
         files.put(target, writers[target.suffix](comparisons).encode())
 
 
-def once(entries: Sequence[Entry]) -> tuple[list[Entry], list[str]]:
-    """Every run once: the same one from a copy, or named twice, would be a second seed.
-
-    Returns:
-        The first of each, and a line per entry that was left out.
-    """
-    first: dict[str, Entry] = {}
-    again = []
-    for entry in entries:
-        results = entry.results
-        seeds = (results.encoder.config.get("seed"), results.seed)
-        key = repr((_ground(results), _identity(results), seeds))
-        if key in first:
-            again.append(f"{entry.path}: the same method, settings and seed as {first[key].path}.")
-        first.setdefault(key, entry)
-    return list(first.values()), again
-
-
-def _ground(results: Results) -> str:
-    """What has to be equal for two rows to stand in one table."""
-    data, protocol = results.dataset, results.protocol
-    changed = f", changed: {', '.join(protocol.changed)}" if protocol.changed else ""
-    splits = ", ".join(f"{plural(s.objects, 'object')} {n}" for n, s in data.splits.items())
-    return (
-        f"{protocol.name} (version {protocol.version}{changed}) on {data.recipe or 'a data set'} "
-        f"{data.hash[:12]}: {splits}, {plural(data.views, 'view')}"
-    )
-
-
-def _comparison(says: str, entries: list[Entry], columns: Sequence[Column]) -> Comparison:
-    rows: dict[str, Row] = {}
-    for entry in entries:
-        results = entry.results
-        key = _identity(results)
-        row = rows.setdefault(key, Row(_printable(results.encoder.name)))
-        row.seeds.append(results.seed)
-        for column in columns:
-            number = results.metrics.get(column.part, {}).get(column.metric)
-            if number is not None and number.value is not None:
-                row.cells.setdefault(column, []).append(number.value)
-    listed = [_chance(entries[0].results, columns), *_distinct(list(rows.values()))]
-    used = tuple(c for c in columns if any(c in row.cells for row in rows.values()))
-    return Comparison(says, used, tuple(listed))
-
-
-def _printable(name: str) -> str:
-    """Without what would move a terminal's cursor: a file of results is anybody's."""
-    return "".join(c if c.isprintable() else "?" for c in name)
-
-
-def _identity(results: Results) -> str:
-    """Equal for runs that differ in their seed only."""
-    config = {k: v for k, v in results.encoder.config.items() if k not in _NOT_THE_METHOD}
-    return repr((results.encoder.name, sorted(config.items(), key=str)))
-
-
-_NOT_THE_METHOD = MACHINE | {"seed"}
-
-
-def _distinct(rows: list[Row]) -> list[Row]:
-    """Rows with one name and different settings are numbered: two are never taken for one."""
-    names = [row.name for row in rows]
-    for name in {n for n in names if names.count(n) > 1}:
-        same = [row for row in rows if row.name == name]
-        for number, row in enumerate(same, start=1):
-            row.name = f"{name} ({number})"
-    return rows
-
-
 def _chance(results: Results, columns: Sequence[Column]) -> Row:
     cells = {
         column: [number.value]
@@ -230,14 +138,6 @@ def _chance(results: Results, columns: Sequence[Column]) -> Row:
         if (number := results.chance.get(column.metric)) is not None and number.value is not None
     }
     return Row("chance", [], cells)
-
-
-def cell(values: Sequence[float], digits: int) -> str:
-    """`0.412`, or `0.412 ± 0.008` (standard deviation over seeds); `–` without a value."""
-    if not values:
-        return "–"
-    text = f"{statistics.fmean(values):.{digits}f}"
-    return f"{text} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else text
 
 
 def _lines(comparison: Comparison) -> list[list[str]]:
@@ -276,9 +176,8 @@ def to_csv(comparisons: Sequence[Comparison]) -> str:
     for comparison in comparisons:
         for row in comparison.rows:
             for column, values in row.cells.items():
-                spread = statistics.stdev(values) if len(values) > 1 else ""
-                mean = statistics.fmean(values)
-                place = (column.part, column.metric, mean, spread)
+                mean, spread = merged(values)
+                place = (column.part, column.metric, mean, "" if spread is None else spread)
                 writer.writerow([comparison.says, _no_formula(row.name), len(row.seeds), *place])
     return out.getvalue()
 

@@ -19,10 +19,11 @@ from threedie.baselines import find_method
 from threedie.baselines.encoders import build_encoder, preprocess
 from threedie.baselines.method import frozen
 from threedie.baselines.official import load_backbone, load_method
-from threedie.benchmark.compare import Entry, compare, print_tables
+from threedie.benchmark.compare import compare, print_tables
 from threedie.benchmark.evaluation.encoder import Normalisation, find_normalisation
 from threedie.benchmark.evaluation.evaluate import About, evaluate
 from threedie.benchmark.evaluation.protocols import find_protocol
+from threedie.benchmark.grouping import Entry
 from threedie.benchmark.progress import stages
 from threedie.benchmark.result_files import data_name, file_name, is_done, slug
 from threedie.benchmark.training.devices import threads

@@ -1,4 +1,4 @@
-"""What `3die bench` and `3die eval` were asked for: values that are checked before anything loads.
+"""What `3die bench` and `3die analyze` were asked for: values, checked before anything loads.
 
 Importable without torch.
 """
@@ -15,6 +15,7 @@ from threedie.benchmark.training.config import MACHINE
 from threedie.benchmark.training.presets import find_preset
 from threedie.data.urls import shown
 from threedie.errors import ConfigError
+from threedie.manifests.analysis import AXES, Axis
 
 _MOST_SEEDS = 1000
 
@@ -52,6 +53,54 @@ class BenchRequest:
         changed = [text for text in self.settings if text.partition("=")[0] not in MACHINE]
         parts = [method, data, self.preset, *sorted(changed), f"s{seed}"]
         return self.out / "-".join(re.sub(r"[^A-Za-z0-9.=+]+", "_", part) for part in parts)[-200:]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnalyzeRequest:
+    """What `3die analyze` was asked for."""
+
+    run: Path
+    data: str
+    objects: int = 8
+    """Shown in pictures."""
+    angles: int = 24
+    """Steps of a whole turn."""
+    axes: tuple[Axis, ...] | None = None
+    """None: those that the data set turns about."""
+    out: Path | None = None
+    """Folder; None: the run's own."""
+    probes: bool = True
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _within("--objects", self.objects, 0, 100)
+        _within("--angles", self.angles, 2, 360)
+        _within("--seed", self.seed, 0, 2**63 - 1)
+        if not self.run.is_dir():
+            raise ConfigError(f"'{self.run}' is no run folder; `3die bench` makes such folders.")
+        if not Path(self.data).is_dir():
+            raise ConfigError(
+                f"--data is '{self.data}'; there is no such folder. (Pictures are read in any "
+                "order: have the data set on this machine.)"
+            )
+
+
+def _within(option: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise ConfigError(f"{option} is {value}; it must be {least} … {most:,}.")
+
+
+def parse_axes(text: str) -> tuple[Axis, ...]:
+    """`x,y,z` or some of them, without doubles.
+
+    Raises:
+        ConfigError: something else.
+    """
+    named = {part.strip().lower() for part in text.split(",")}
+    if not named <= set(AXES):
+        raise ConfigError(f"--axis is '{text}'; it must be x, y, z or several, such as x,z.")
+    return tuple(axis for axis in AXES if axis in named)
 
 
 def parse_methods(text: str) -> tuple[str, ...]:

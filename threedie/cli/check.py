@@ -22,7 +22,7 @@ def check(
     ] = False,
 ) -> None:
     """Check shards of any origin before they are shared: unsafe members, and what a hub loses."""
-    from threedie.sharing.hub_check import check_shards
+    from threedie.sharing.check.check import check_shards
     from threedie.words import plural
 
     with out.status("checking") as status:

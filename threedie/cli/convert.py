@@ -49,8 +49,8 @@ def convert(
 
     The source is read once, as a stream; pictures are passed on byte by byte.
     """
-    from threedie.sharing.convert_command import convert_path
-    from threedie.sharing.convert_plan import ConvertOptions
+    from threedie.sharing.convert.command import convert_path
+    from threedie.sharing.convert.plan import ConvertOptions
 
     options = ConvertOptions(
         val_list=val_list,
@@ -75,6 +75,6 @@ def export(
     ] = "official",
 ) -> None:
     """Write a data set in another layout: the files as they are. The same command again goes on."""
-    from threedie.sharing.export import export_path
+    from threedie.sharing.convert.export import export_path
 
     export_path(folder, target, layout=layout, console=out)

@@ -46,8 +46,8 @@ def download(
     A published archive is converted into shards while it comes. THREEDIE_TOKEN is sent as a bearer
     token to the host of a given URL, HF_TOKEN to the hub; AWS_* and HTTPS_PROXY work as everywhere.
     """
-    from threedie.sharing.download import DownloadRequest
-    from threedie.sharing.download import download as run
+    from threedie.sharing.transfer.download import DownloadRequest
+    from threedie.sharing.transfer.download import download as run
 
     request = DownloadRequest(
         what=what,
@@ -89,10 +89,10 @@ def publish(
     HF_TOKEN.
     """
     from threedie.data.urls import shown
-    from threedie.sharing.accompany import accompanying_files, table_files
-    from threedie.sharing.publish import publish as run
-    from threedie.sharing.publish import publish_tables
-    from threedie.sharing.transfer_progress import ConsoleProgress
+    from threedie.sharing.card.accompany import accompanying_files, table_files
+    from threedie.sharing.transfer.progress import ConsoleProgress
+    from threedie.sharing.transfer.publish import publish as run
+    from threedie.sharing.transfer.publish import publish_tables
 
     progress = ConsoleProgress(out)
     try:

@@ -114,7 +114,7 @@ def _render(dataset: Dataset, per_class: int, views: int, side: int, quality: in
     return environment.from_string(source).render(
         title=f"Pictures of a {recipe.name} data set",
         description=_sentence(DESCRIPTIONS.get(recipe.name, recipe.name)),
-        facts=list(_facts(manifest)),
+        facts=list(facts(manifest)),
         groups=[
             _Group(
                 class_id=printable(entry.class_id),
@@ -152,8 +152,8 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def _facts(manifest: DatasetManifest) -> Iterator[tuple[str, str]]:
-    """Name and value, for the head of the page."""
+def facts(manifest: DatasetManifest) -> Iterator[tuple[str, str]]:
+    """Name and value of what made a data set, for the head of a page."""
     making, splits = manifest.making, manifest.splits
     objects = sum(splits.values())
     yield from _provenance(making)
@@ -240,7 +240,7 @@ def _card(sample: Sample, recipe: Recipe, views: int, side: int, quality: int) -
         object=printable(sample.object.partition("/")[2]),
         split=sample.split,
         views=[
-            _view(i, _shrink(sample.views[i], side), sample.latents[i], recipe, quality)
+            _view(i, shrink(sample.views[i], side), sample.latents[i], recipe, quality)
             for i in shown
         ],
     )
@@ -248,8 +248,6 @@ def _card(sample: Sample, recipe: Recipe, views: int, side: int, quality: int) -
 
 def _view(number: int, thumb: Image.Image, row: Array, recipe: Recipe, quality: int) -> _View:
     latents = Latents.from_array(row)
-    out = io.BytesIO()
-    thumb.save(out, "JPEG", quality=quality, optimize=True)
     angles = (latents.rotation_x_rad, latents.rotation_y_rad, latents.rotation_z_rad)
     rotation = [(axis, _degrees(angle)) for axis, angle in zip("xyz", angles, strict=True)]
     theta, phi = _degrees(latents.spot_theta_rad), _degrees(latents.spot_phi_rad)
@@ -257,7 +255,7 @@ def _view(number: int, thumb: Image.Image, row: Array, recipe: Recipe, quality: 
     words = f"rotation {' '.join(f'{a} {d}°' for a, d in rotation)}, light θ {theta}° φ {phi}°"
     return _View(
         number=number,
-        src=f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}",
+        src=data_uri(thumb, quality),
         side=thumb.width,
         rotation=rotation,
         floor=shown_color(latents.floor_hue, recipe.floor_saturation_value),
@@ -270,11 +268,19 @@ def _view(number: int, thumb: Image.Image, row: Array, recipe: Recipe, quality: 
     )
 
 
-def _shrink(pixels: Picture, side: int) -> Image.Image:
+def shrink(pixels: Picture, side: int) -> Image.Image:
+    """A picture of this side in pixels, or as it is where it is smaller."""
     image = Image.fromarray(pixels)
     if image.width <= side:
         return image
     return image.resize((side, side), Image.Resampling.LANCZOS)
+
+
+def data_uri(thumb: Image.Image, quality: int) -> str:
+    """A picture as the `src` of an img: a JPEG in the page itself."""
+    out = io.BytesIO()
+    thumb.save(out, "JPEG", quality=quality, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def _degrees(angle: float) -> str:

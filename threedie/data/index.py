@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from threedie.manifests.dataset import FileEntry
 from threedie.manifests.latents import Array
 
 FOLDER = "index"
+_ROWS = 1024  # of latents that are written at a time
 _KINDS = {
     "objects": "U",
     "keys": "U",
@@ -108,18 +109,17 @@ def build_index(
     Raises:
         ManifestError: a shard is damaged, or a sample has another number of views.
     """
-    rows = [
-        _row(path, number, sample, content, views)
-        for number, path in enumerate(shards)
-        for sample, content in _with_content(path)
-    ]
-    for row in rows:
-        sums.add(row["record"], (summed_views or views) * pixels_per_view)
+    rows = []
+    for number, path in enumerate(shards):
+        for sample, content in _with_content(path):
+            row = _row(path, number, sample, content, views)
+            sums.add(row.pop("record"), (summed_views or views) * pixels_per_view)
+            rows.append(row)
     stacked = np.stack([r["latents"] for r in rows]) if rows else np.zeros((0, views, latent_size))
     return SplitIndex(
         objects_N=np.array([r["object"] for r in rows], dtype=np.str_),
         keys_N=np.array([r["key"] for r in rows], dtype=np.str_),
-        labels_N=np.array([r["record"]["label"] for r in rows], dtype=np.int64),
+        labels_N=np.array([r["label"] for r in rows], dtype=np.int64),
         shards_N=np.array([r["shard"] for r in rows], dtype=np.int64),
         offsets_NV=np.array([r["offsets"] for r in rows], dtype=np.int64).reshape(-1, views),
         lengths_NV=np.array([r["lengths"] for r in rows], dtype=np.int64).reshape(-1, views),
@@ -150,10 +150,11 @@ def _row(
     return {
         "key": sample.key,
         "object": f"{record['class']}/{record['object']}",
+        "label": record["label"],
         "record": record,
         "shard": number,
-        "offsets": [m.offset for m in sample.images],
-        "lengths": [m.size for m in sample.images],
+        "offsets": np.array([m.offset for m in sample.images], dtype=np.int64),
+        "lengths": np.array([m.size for m in sample.images], dtype=np.int64),
         "latents": latents,
     }
 
@@ -161,7 +162,7 @@ def _row(
 def write_index(folder: Path, split: str, index: SplitIndex) -> dict[str, FileEntry]:
     """Write both files of a split; returns their manifest entries by relative path."""
     files.make_directory(folder / FOLDER)
-    table, latents = io.BytesIO(), io.BytesIO()
+    table = io.BytesIO()
     np.savez(
         table,
         objects=index.objects_N,
@@ -171,12 +172,25 @@ def write_index(folder: Path, split: str, index: SplitIndex) -> dict[str, FileEn
         offsets=index.offsets_NV,
         lengths=index.lengths_NV,
     )
-    np.save(latents, index.latents_NVD)
+    contents: dict[str, Iterable[bytes]] = {
+        f"{split}.npz": (table.getvalue(),),
+        f"{split}.latents.npy": _npy_pieces(index.latents_NVD),
+    }
     entries = {}
-    for name, content in ((f"{split}.npz", table), (f"{split}.latents.npy", latents)):
-        written = files.put(folder / FOLDER / name, content.getvalue())
+    for name, pieces in contents.items():
+        written = files.put(folder / FOLDER / name, pieces)
         entries[f"{FOLDER}/{name}"] = FileEntry(bytes=written.size, sha256=written.sha256)
     return entries
+
+
+def _npy_pieces(latents_NVD: Array) -> Iterator[bytes]:
+    """What np.save writes, without another copy of it all in memory."""
+    head = io.BytesIO()
+    said = np.lib.format.header_data_from_array_1_0(latents_NVD)  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(head, said)  # type: ignore[no-untyped-call]
+    yield head.getvalue()
+    for start in range(0, len(latents_NVD), _ROWS):
+        yield latents_NVD[start : start + _ROWS].tobytes()
 
 
 def read_index(folder: Path, split: str, entries: dict[str, FileEntry]) -> SplitIndex:

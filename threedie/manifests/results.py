@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -17,7 +17,6 @@ from threedie import files
 from threedie.errors import ManifestError
 from threedie.manifests.dataset import Count, Model, Sha256, parse_json, validated
 
-SCHEMA_VERSION = 1
 FILE_NAME = "results.json"
 _MAX_BYTES = 64 * 2**20
 
@@ -122,8 +121,54 @@ class Environment(Model):
     python: str
 
 
-class Results(Model):
+F = TypeVar("F", bound="NumbersFile")
+
+
+class NumbersFile(Model):
+    """A file of measured numbers: bounded, strict, of one version of its schema."""
+
+    advice: ClassVar[str]
+    """How one gets such a file, for whoever has none."""
+    foreign: ClassVar[str]
+    """What another file is told."""
+
+    def to_bytes(self) -> bytes:
+        """The file's content."""
+        body = self.model_dump(mode="json")
+        text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False)
+        return text.encode("utf-8", "surrogatepass") + b"\n"
+
+    def write(self, path: Path) -> None:
+        """Write the file, whole or not at all.
+
+        Raises:
+            StorageError: it can't be written.
+        """
+        files.put(path, self.to_bytes())
+
+    @classmethod
+    def read(cls: type[F], path: Path) -> F:
+        """Read and check a file.
+
+        Raises:
+            ManifestError: absent, not JSON, of another schema, a wrong field (named).
+        """
+        body = parse_json(_read_bounded(path, cls.advice), str(path))
+        found, expected = body.get("schema_version"), cls.model_fields["schema_version"].default
+        if found != expected or isinstance(found, bool):
+            newer = isinstance(found, int) and found > expected
+            hint = "written by a newer threedie: update it" if newer else cls.foreign
+            raise ManifestError(
+                f"{path}: schema_version is {found!r}, {expected} was expected ({hint})."
+            )
+        return validated(cls, body, path)
+
+
+class Results(NumbersFile):
     """results.json."""
+
+    advice = "A finished run has a results.json; `3die bench` or `3die eval` makes one."
+    foreign = "not results of threedie; evaluate again with `3die eval`"
 
     schema_version: Literal[1] = 1
     encoder: EncoderInfo
@@ -147,51 +192,11 @@ class Results(Model):
     """By the class's name in the data set."""
     notes: tuple[str, ...] = ()
 
-    def to_bytes(self) -> bytes:
-        """The file's content."""
-        body = self.model_dump(mode="json")
-        text = json.dumps(body, indent=1, ensure_ascii=False, allow_nan=False)
-        return text.encode("utf-8", "surrogatepass") + b"\n"
 
-    def write(self, path: Path) -> None:
-        """Write the file, whole or not at all.
-
-        Raises:
-            StorageError: it can't be written.
-        """
-        files.put(path, self.to_bytes())
-
-    @classmethod
-    def read(cls, path: Path) -> Results:
-        """Read and check a file.
-
-        Raises:
-            ManifestError: absent, not JSON, of another schema, a wrong field (named).
-        """
-        body = parse_json(_read_bounded(path), str(path))
-        found = body.get("schema_version")
-        if found != SCHEMA_VERSION or isinstance(found, bool):
-            raise ManifestError(_other_schema(path, found))
-        return validated(cls, body, path)
-
-
-def _read_bounded(path: Path) -> bytes:
+def _read_bounded(path: Path, advice: str) -> bytes:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ManifestError(f"{path}: larger than {_MAX_BYTES // 2**20} MiB: no results.")
         return path.read_bytes()
     except OSError as err:
-        raise ManifestError(
-            f"{path}: {err.strerror}. A finished run has a {FILE_NAME}; `3die bench` or "
-            "`3die eval` makes one."
-        ) from err
-
-
-def _other_schema(path: Path, found: Any) -> str:
-    newer = isinstance(found, int) and found > SCHEMA_VERSION
-    hint = (
-        "written by a newer threedie: update it"
-        if newer
-        else "not results of threedie; evaluate again with `3die eval`"
-    )
-    return f"{path}: schema_version is {found!r}, {SCHEMA_VERSION} was expected ({hint})."
+        raise ManifestError(f"{path}: {err.strerror}. {advice}") from err

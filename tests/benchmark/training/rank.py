@@ -68,7 +68,7 @@ def main(out: Path, methods: list[str]) -> None:
 
 
 def stopped_and_resumed(config: RunConfig, fabric: Any, folder: Path) -> None:
-    """A signal to one rank before the third step stops both after it."""
+    """A signal to one rank before the third step stops both after it: CPUs meet at every step."""
 
     def before(step: int) -> None:
         if step == 2 and fabric.global_rank == 1:

@@ -26,7 +26,7 @@ from tests.benchmark.training.tiny import config_of
 from threedie.baselines import METHODS
 from threedie.benchmark.training import checkpoint, distributed
 from threedie.benchmark.training.distributed import launch
-from threedie.benchmark.training.run_folder import read_log
+from threedie.benchmark.training.log import read_log
 from threedie.errors import ConfigError
 
 LEARN = [name for name in METHODS if name != "random"]

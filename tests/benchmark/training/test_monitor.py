@@ -26,8 +26,8 @@ from tensorboard.backend.event_processing.event_accumulator import (  # type: ig
 )
 
 from tests.benchmark.training.tiny import config_of
+from threedie.benchmark.training.log import Log, read_log
 from threedie.benchmark.training.monitor import Monitor
-from threedie.benchmark.training.run_folder import Log, read_log
 from threedie.errors import ConfigError, ManifestError
 
 ROW = {

@@ -29,11 +29,12 @@ from torch import Tensor, nn
 from tests.benchmark.training.tiny import FakePairs, Tiny, config_of, method_of
 from threedie.benchmark.training import devices
 from threedie.benchmark.training.checkpoint import newest, save
-from threedie.benchmark.training.collapse import collapsed, indicators
+from threedie.benchmark.training.collapse import indicators
 from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.devices import settle
 from threedie.benchmark.training.distributed import agree, gather, launch, sum_over_ranks
 from threedie.benchmark.training.learner import Learner
+from threedie.benchmark.training.log import collapsed
 from threedie.benchmark.training.online import OnlineProbes
 from threedie.benchmark.training.optimise import learning_rate, make_optimizer, set_rate
 from threedie.benchmark.training.record import make_record

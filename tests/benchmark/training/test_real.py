@@ -22,7 +22,8 @@ from threedie.benchmark.reading.pairs import PairBatch
 from threedie.benchmark.reading.source import open_pairs
 from threedie.benchmark.training.build import build_method
 from threedie.benchmark.training.config import RunConfig, make_config
-from threedie.benchmark.training.run_folder import load_run, read_log
+from threedie.benchmark.training.log import read_log
+from threedie.benchmark.training.run_folder import load_run
 from threedie.benchmark.training.signals import Interrupted
 from threedie.benchmark.training.train import Trained, train
 

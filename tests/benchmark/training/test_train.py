@@ -41,7 +41,8 @@ from threedie.benchmark.training import checkpoint
 from threedie.benchmark.training import train as training
 from threedie.benchmark.training.checkpoint import Checkpoint
 from threedie.benchmark.training.config import RunConfig
-from threedie.benchmark.training.run_folder import Log, load_run, read_log
+from threedie.benchmark.training.log import Log, read_log
+from threedie.benchmark.training.run_folder import load_run
 from threedie.benchmark.training.signals import Interrupted, caught
 from threedie.benchmark.training.train import Trained, train
 from threedie.errors import Busy, ConfigError, StorageError, ThreedieError

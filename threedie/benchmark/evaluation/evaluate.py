@@ -6,7 +6,7 @@ Shape suffixes: N = batch, C = 3, H, W = pixels, D = representation.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from threedie.errors import ConfigError
 from threedie.manifests.dataset import FILE_NAME, DatasetManifest
 from threedie.manifests.results import Results
 
-__all__ = ["About", "evaluate"]
+__all__ = ["About", "evaluate", "open_context", "read_features"]
 
 Data = str | os.PathLike[str] | Dataset | Mapping[str, Split]
 
@@ -104,11 +104,64 @@ def evaluate(
     """
     log, about = Log(), about or About()
     chosen = _protocol(protocol, probe_epochs)
+    context, predictor, recipe = open_context(
+        encoder,
+        dataset,
+        protocol=chosen,
+        predictor=predictor,
+        parts=parts,
+        device=device,
+        seed=seed,
+        size=size,
+        normalise=normalise,
+        precision=precision,
+        on_progress=on_progress,
+        log=log,
+    )
+    if not context.live or predictor is not None:
+        with log.timed("features"):
+            features = read_features(
+                context,
+                tuple(context.splits),
+                identity=about.identity,
+                cache=cache,
+                batch_size=batch_size,
+                log=log,
+            )
+            context = replace(context, features=features)
+    outcome = _measure(context, predictor, batch_size, log)
+    return make_results(context, outcome, about, recipe, log)
+
+
+def open_context(
+    encoder: Any,
+    dataset: Data,
+    *,
+    protocol: Protocol,
+    predictor: Predictor | None = None,
+    parts: Mapping[str, slice] | None = None,
+    device: str | torch.device = "auto",
+    seed: int = 0,
+    size: int | None = None,
+    normalise: str | Normalisation = "dataset",
+    precision: Precision = "fp32",
+    on_progress: Progress | None = None,
+    log: Log,
+) -> tuple[Context, Predictor | None, str | None]:
+    """What stages need, before any feature is read; arguments are those of `evaluate`.
+
+    Returns:
+        The context, the predictor if there is one, and the recipe's name where the folder says it.
+
+    Raises:
+        ConfigError: an argument that can't be, or an encoder of another form.
+        ManifestError: damaged data.
+    """
     encode, parts, predictor = _unpack(encoder, parts, predictor, log)
     splits, recipe = _open(dataset)
     train = splits["train"]
     context = _context(
-        chosen,
+        protocol,
         Encoder(
             encode,
             device=choose_device(device),
@@ -121,12 +174,7 @@ def evaluate(
         size=_side(size, splits),
         progress=on_progress or _silent,
     )
-    if not context.live or predictor is not None:
-        with log.timed("features"):
-            features = _read_features(context, about.identity, cache, _batch(batch_size), log)
-            context = replace(context, features=features)
-    outcome = _measure(context, predictor, batch_size, log)
-    return make_results(context, outcome, about, recipe, log)
+    return context, predictor, recipe
 
 
 def _measure(context: Context, predictor: Predictor | None, batch_size: int, log: Log) -> Outcome:
@@ -239,17 +287,34 @@ def _parts(parts: Mapping[str, slice] | None, dim: int) -> dict[str, slice]:
     return found
 
 
-def _read_features(
+def read_features(
     context: Context,
+    names: Sequence[str],
+    *,
     identity: str | None,
     cache: str | os.PathLike[str] | None,
     batch_size: int,
     log: Log,
 ) -> dict[str, Features]:
+    """Every view of the named splits through the encoder, or from the cache.
+
+    Args:
+        context: of `open_context`.
+        names: of splits.
+        identity: of the encoder, which its features are kept under; None keeps none.
+        cache: folder of the cache; None keeps none.
+        batch_size: pictures at a time.
+        log: is told what was not cached.
+
+    Raises:
+        ConfigError: the encoder gives no numbers, or memory is short.
+    """
+    _batch(batch_size)
     if cache is not None and identity is None:
         log.notes.append("features were not cached: the encoder has no identity")
     found = {}
-    for name, split in context.splits.items():
+    for name in names:
+        split = context.splits[name]
         rows = len(split) * split.n_views
 
         def compute(split: Split = split) -> Iterator[Any]:
@@ -320,10 +385,9 @@ def _seed(seed: int) -> int:
     return seed
 
 
-def _batch(batch_size: int) -> int:
+def _batch(batch_size: int) -> None:
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}; it must be 1 or more.")
-    return batch_size
 
 
 def _silent(stage: str, done: int, total: int) -> None:

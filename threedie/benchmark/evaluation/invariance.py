@@ -24,6 +24,26 @@ def between_over_within(features: Features, columns: slice) -> Statistic:
     So features that know nothing of the object score 0 (and not 1/V), and noise can make it
     slightly negative. Sums over the D columns before the ratio.
     """
+    views = features.n_views
+    return Statistic(
+        rows_RS=_object_sums(features, columns),
+        formula=lambda sums: _ratio(*_components(sums, views)),
+        undefined="the views of an object have equal features, or there is one object only",
+    )
+
+
+def within_share(features: Features, columns: slice) -> Statistic:
+    """Within over within + between, the same components: 0 where views of an object are equal."""
+    views = features.n_views
+    return Statistic(
+        rows_RS=_object_sums(features, columns),
+        formula=lambda sums: _share(*_components(sums, views)),
+        undefined="all features are equal, or there is one object only",
+    )
+
+
+def _object_sums(features: Features, columns: slice) -> Array:
+    """(N, 3 + D): 1, squares of views about their mean, squared length of the mean, the mean."""
     views, rows = features.n_views, list[Array]()
     shift_D: Array | None = None
     for block in features.blocks(max(1, _ROWS // views) * views, columns):
@@ -34,22 +54,31 @@ def between_over_within(features: Features, columns: slice) -> Statistic:
         mean_ND = mean_ND - shift_D
         lengths_N = np.square(mean_ND).sum(axis=1)
         rows.append(np.column_stack([np.ones(len(f_NVD)), within_N, lengths_N, mean_ND]))
-    return Statistic(
-        rows_RS=np.concatenate(rows),
-        formula=lambda sums: _components(sums, views),
-        undefined="the views of an object have equal features, or there is one object only",
-    )
+    return np.concatenate(rows)
 
 
-def _components(sums: Array, views: int) -> Array:
+def _components(sums: Array, views: int) -> tuple[Array, Array]:
+    """Within and between; NaN where there is one object or one view."""
     count, within, lengths = np.moveaxis(sums[..., 0, :3], -1, 0)
     centre = np.square(sums[..., 0, 3:]).sum(axis=-1) / np.maximum(count, 1)
     mean_square = within / np.maximum(count * (views - 1), 1)
     spread = (lengths - centre) / np.maximum(count - 1, 1)
     # Views of one object that are the same picture differ in the last digit only.
-    known = (mean_square > 1e-12 * np.maximum(spread, 1e-30)) & (count > 1) & (views > 1)
-    safe = np.where(known, mean_square, 1.0)
-    return np.where(known, (spread - mean_square / views) / safe, np.nan)
+    mean_square = np.where(mean_square > 1e-12 * np.maximum(spread, 1e-30), mean_square, 0.0)
+    known = (count > 1) & (views > 1)
+    between = spread - mean_square / views
+    return np.where(known, mean_square, np.nan), np.where(known, between, np.nan)
+
+
+def _ratio(within: Array, between: Array) -> Array:
+    known = within > 0
+    return np.where(known, between / np.where(known, within, 1.0), np.nan)
+
+
+def _share(within: Array, between: Array) -> Array:
+    total = within + np.maximum(between, 0.0)
+    known = total > 0
+    return np.where(known, within / np.where(known, total, 1.0), np.nan)
 
 
 def pair_cosines(features: Gather, pairs: Pairs, n_views: int) -> Array:

@@ -84,16 +84,11 @@ def make_results(
         }
     log.seconds["total"] = time.perf_counter() - log.begun
     return Results(
-        encoder=_encoder_info(about, context),
+        encoder=encoder_info(about, context),
         protocol=_protocol_info(context),
-        dataset=_dataset_info(context.splits, recipe),
+        dataset=dataset_info(context.splits, recipe),
         seed=context.seed,
-        versions=results.Environment(
-            threedie=threedie.__version__,
-            torch=str(torch.__version__),
-            numpy=np.__version__,
-            python=platform.python_version(),
-        ),
+        versions=environment(),
         device=device_name(context.device),
         finished=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         seconds={stage: round(value, 3) for stage, value in log.seconds.items()},
@@ -106,7 +101,18 @@ def make_results(
     )
 
 
-def _encoder_info(about: About, context: Context) -> results.EncoderInfo:
+def environment() -> results.Environment:
+    """The versions that ran."""
+    return results.Environment(
+        threedie=threedie.__version__,
+        torch=str(torch.__version__),
+        numpy=np.__version__,
+        python=platform.python_version(),
+    )
+
+
+def encoder_info(about: About, context: Context) -> results.EncoderInfo:
+    """What was measured."""
     return results.EncoderInfo(
         name=about.name,
         config=plain(about.config),
@@ -134,7 +140,8 @@ def _protocol_info(context: Context) -> results.ProtocolInfo:
     )
 
 
-def _dataset_info(splits: Mapping[str, Split], recipe: str | None) -> results.DatasetInfo:
+def dataset_info(splits: Mapping[str, Split], recipe: str | None) -> results.DatasetInfo:
+    """What it was measured on."""
     hashes = {name: split.data_hash for name, split in splits.items()}
     labels = np.concatenate([split.labels_N for split in splits.values()])
     return results.DatasetInfo(

@@ -114,7 +114,7 @@ class MovedSplit:
                 rows = np.array(self._features.data_MD[i : min(i + self._batch, last)])
                 r_ND = torch.from_numpy(rows).to(self.device)
                 pieces.append(self._predictor.embed(r_ND).float())
-        return _finite(torch.cat(pieces), "embed", last - first)
+        return checked_rows(torch.cat(pieces), "embed", last - first)
 
     @torch.no_grad()
     def _predict(self, e_QE: Tensor, objects: Ints) -> Tensor:
@@ -131,7 +131,7 @@ class MovedSplit:
                 self._predictor.predict(e_QE[i : i + self._batch], z_QG[i : i + self._batch])
                 for i in range(0, len(e_QE), self._batch)
             ]
-        return _finite(torch.cat(pieces).float(), "predict", len(e_QE), e_QE.shape[1])
+        return checked_rows(torch.cat(pieces).float(), "predict", len(e_QE), e_QE.shape[1])
 
     def candidates(self) -> Iterator[Tensor]:
         """All embeddings in order, of unit length."""
@@ -229,7 +229,12 @@ def at_rest(predictor: Predictor, device: torch.device) -> Iterator[None]:
             module.training = mode
 
 
-def _finite(rows: Tensor, who: str, count: int, width: int | None = None) -> Tensor:
+def checked_rows(rows: Tensor, who: str, count: int, width: int | None = None) -> Tensor:
+    """What a predictor gave, if it is (count, width) numbers.
+
+    Raises:
+        ConfigError: another shape, NaN or infinity.
+    """
     if rows.ndim != 2 or len(rows) != count or (width is not None and rows.shape[1] != width):
         raise ConfigError(
             f"the predictor's {who} gave shape {tuple(rows.shape)}; "

@@ -68,8 +68,7 @@ class Truth:
     def latents(self, pairs: Pairs, group: str) -> NDArray[np.float32]:
         """(R, G): what a predictor of this latent group is told (see LATENT_GROUPS)."""
         q, hues = self.relative(pairs, "scipy"), self.hue_change(pairs)
-        parts = {"rotation": [q], "color": [hues], "rotation+color": [q, hues]}[group]
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        return grouped(q, hues, group).astype(np.float32)
 
     def angle_deg(self, pairs: Pairs) -> Array:
         """(R,) angle of the rotation between both views."""
@@ -110,6 +109,12 @@ def scene_outputs(latents_NVL: Array) -> Array:
         np.cos(theta),
     ]
     return np.stack(parts, axis=-1)
+
+
+def grouped(q_R4: Array, hues_R2: Array, group: str) -> Array:
+    """(R, G): the numbers of a latent group, side by side (see LATENT_GROUPS)."""
+    parts = {"rotation": [q_R4], "color": [hues_R2], "rotation+color": [q_R4, hues_R2]}[group]
+    return np.concatenate(parts, axis=-1)
 
 
 def class_numbers(labels_N: Ints, classes_K: Ints) -> Ints:

@@ -5,13 +5,8 @@ Shape suffixes: N = rows (both views of a batch), D = representation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
-
-_MIN_RANK = 1.5
-_MIN_STD = 1e-3
 
 
 @torch.no_grad()
@@ -34,11 +29,6 @@ def indicators(r_ND: Tensor) -> dict[str, float]:
         [(std_D.mean() / size), _correlation(centred_ND, std_D), _effective_rank(singular)]
     )
     return dict(zip(("repr_std", "repr_corr", "repr_rank"), found.tolist(), strict=True))
-
-
-def collapsed(row: Mapping[str, float]) -> bool:
-    """Whether the indicators say that nothing, or one direction only, is left."""
-    return row["repr_std"] < _MIN_STD or row["repr_rank"] < _MIN_RANK
 
 
 def _correlation(centred_ND: Tensor, std_D: Tensor) -> Tensor:

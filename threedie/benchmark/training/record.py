@@ -69,11 +69,19 @@ class RunRecord(Model):
 
     @classmethod
     def read(cls, folder: Path) -> RunRecord | None:
-        """Read config.json; None where there is none.
+        """Read config.json, its settings too; None where there is none.
 
         Raises:
             ManifestError: it is damaged or of another schema.
         """
+        record = cls.shown(folder)
+        if record is not None:
+            _ = record.run_config
+        return record
+
+    @classmethod
+    def shown(cls, folder: Path) -> RunRecord | None:
+        """The same to look at: settings are not checked, so no method and no torch is needed."""
         path = folder / FILE_NAME
         if not path.exists():
             return None
@@ -81,9 +89,7 @@ class RunRecord(Model):
             content = path.read_bytes() if path.stat().st_size < _MAX_BYTES else b""
         except OSError as err:
             raise ManifestError(f"{path}: {err.strerror}.") from err
-        record = validated(cls, parse_json(content, str(path)), path)
-        _ = record.run_config
-        return record
+        return validated(cls, parse_json(content, str(path)), path)
 
 
 def make_record(config: RunConfig, source: Any, *, trains: bool = True) -> RunRecord:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from threedie import files
 from threedie.baselines.method import Method, frozen
 from threedie.benchmark.training import checkpoint
 from threedie.benchmark.training.build import build_method
@@ -23,8 +20,7 @@ from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.record import RunRecord
 from threedie.errors import Busy, ManifestError
 
-CHECKPOINTS, EVENTS, LOG = "checkpoints", "events", "log.jsonl"
-Row = dict[str, Any]
+CHECKPOINTS, EVENTS = "checkpoints", "events"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,41 +94,3 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-class Log:
-    """log.jsonl: a line of numbers every `log_every` steps; rewritten whole, so never half a line.
-
-    Args:
-        path: of the file.
-        before_step: lines of this step and later ones are of a run that was taken back: dropped.
-    """
-
-    def __init__(self, path: Path, *, before_step: int) -> None:
-        self._path = path
-        self.rows = [row for row in read_log(path) if row["step"] <= before_step]
-
-    def add(self, row: Row) -> None:
-        """Remember a line."""
-        self.rows.append(row)
-
-    def write(self) -> None:
-        """Put all lines on disk."""
-        files.put(self._path, (json.dumps(row).encode() + b"\n" for row in self.rows))
-
-
-def read_log(path: Path) -> list[Row]:
-    """The lines of a log.jsonl; none where there is none.
-
-    Raises:
-        ManifestError: a line that is no log line.
-    """
-    if not path.exists():
-        return []
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        if not all(isinstance(row.get("step"), int) for row in rows):
-            raise ValueError("a line without a step")
-    except (OSError, ValueError, AttributeError) as err:
-        raise ManifestError(f"{path} is damaged ({err}); delete it, and the run goes on.") from err
-    return rows

@@ -23,14 +23,14 @@ from threedie.baselines.method import Method
 from threedie.benchmark.reading.pairs import PairSource
 from threedie.benchmark.training import checkpoint
 from threedie.benchmark.training.checkpoint import Checkpoint, Loaded
-from threedie.benchmark.training.collapse import collapsed
 from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.devices import memory_explained, settle, threads
 from threedie.benchmark.training.distributed import agree, as_rank_0, launch, loss_explained
 from threedie.benchmark.training.learner import Learner
+from threedie.benchmark.training.log import LOG, Log, collapsed
 from threedie.benchmark.training.monitor import Monitor
 from threedie.benchmark.training.record import RunRecord, check_same_run, make_record
-from threedie.benchmark.training.run_folder import CHECKPOINTS, EVENTS, LOG, Log, held
+from threedie.benchmark.training.run_folder import CHECKPOINTS, EVENTS, held
 from threedie.benchmark.training.signals import Interrupted, Signals, caught
 from threedie.benchmark.training.window import Window
 from threedie.errors import StorageError, ThreedieError

@@ -1,0 +1,1 @@
+"""What is published with the shards: card, citation, metadata, tables."""

@@ -1,0 +1,1 @@
+"""Other people's pictures into shards, and shards into the published layout."""

@@ -1,0 +1,1 @@
+"""Data sets over the network: download and publish."""
