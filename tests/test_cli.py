@@ -112,6 +112,7 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["view", "nothing", "--sheet", ""], "--sheet is empty"),
         (["bench", "--method", "sie", "--data", "d", "--out="], "--out is empty"),
         (["eval", "--data", "d", "--encoder", ""], "--encoder is empty"),
+        (["compare", ""], "an argument is empty"),
         (["view", "nothing", "--sheet", "no-such-folder/a.png"], "no-such-folder"),
         (["view", "nothing", "--out", "page.txt"], ".html"),
         (["render", "--no-such-option"], "No such option"),

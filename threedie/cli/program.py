@@ -139,10 +139,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _check_empty(arguments: list[str]) -> None:
     """`--out "$FOLDER"` without a FOLDER would be the current folder, and fill it."""
-    for before, argument in zip(["an argument", *arguments], arguments, strict=False):
-        name = argument.removesuffix("=") if argument.startswith("--") else before
-        if not argument or name + "=" == argument:
-            raise ConfigError(f"{name} is empty: is a variable of the shell not set?")
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        name, equals, value = argument.partition("=")
+        if not argument or (name.startswith("--") and equals and not value):
+            what = name or (before if before.startswith("-") else "an argument")
+            raise ConfigError(f"{what} is empty: is a variable of the shell not set?")
 
 
 @contextlib.contextmanager

@@ -38,13 +38,14 @@ from tests.benchmark.training.tiny import FakePairs, config_of, method_of
 from threedie.baselines.method import Method
 from threedie.benchmark.reading.pairs import PairBatch
 from threedie.benchmark.training import checkpoint
+from threedie.benchmark.training import train as training
 from threedie.benchmark.training.checkpoint import Checkpoint
 from threedie.benchmark.training.config import RunConfig
-from threedie.benchmark.training.log import read_log
+from threedie.benchmark.training.log import Log, read_log
 from threedie.benchmark.training.run_folder import load_run
 from threedie.benchmark.training.signals import Interrupted, caught
 from threedie.benchmark.training.train import Trained, train
-from threedie.errors import Busy, ConfigError, ThreedieError
+from threedie.errors import Busy, ConfigError, StorageError, ThreedieError
 
 CONFIG = config_of("sie")
 
@@ -288,6 +289,24 @@ def test_a_terminal_that_is_gone_stops_as_sigterm_does_but_not_under_nohup() -> 
             assert signals.number is None
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_log_that_cannot_be_written_for_a_while_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, failed = Log.write, list[int]()
+
+    def full_for_a_while(log: Log) -> None:
+        if len(failed) < 3:
+            failed.append(len(log.rows))
+            raise StorageError("no space left")
+        write(log)
+
+    monkeypatch.setattr(training, "_LOG_EVERY_S", -1.0)
+    monkeypatch.setattr(Log, "write", full_for_a_while)
+    assert go(tmp_path).step == 10
+    assert failed == [1, 2, 3]
+    assert [row["step"] for row in read_log(tmp_path / "log.jsonl")] == [2, 4, 6, 8, 10]
 
 
 def long_run(folder: Path) -> None:

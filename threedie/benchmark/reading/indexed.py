@@ -62,6 +62,8 @@ def split_hash(manifest: DatasetManifest, split: str) -> str:
 class _OpenShard:
     """A descriptor that is closed with its last user."""
 
+    _close = staticmethod(os.close)  # held: when Python ends, modules are emptied first
+
     def __init__(self, path: Path) -> None:
         self.path, self.descriptor = path, -1
         try:
@@ -71,7 +73,7 @@ class _OpenShard:
 
     def __del__(self) -> None:
         if self.descriptor >= 0:
-            os.close(self.descriptor)
+            self._close(self.descriptor)
 
 
 class _Shards:

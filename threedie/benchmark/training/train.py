@@ -33,7 +33,7 @@ from threedie.benchmark.training.record import RunRecord, check_same_run, make_r
 from threedie.benchmark.training.run_folder import CHECKPOINTS, EVENTS, held
 from threedie.benchmark.training.signals import Interrupted, Signals, caught
 from threedie.benchmark.training.window import Window
-from threedie.errors import ThreedieError
+from threedie.errors import StorageError, ThreedieError
 
 _LOG_EVERY_S = 30.0
 
@@ -227,11 +227,11 @@ class _Run:
         if collapsed(row):
             self._monitor.warn_of_collapse(row)
         if time.monotonic() - self._written > _LOG_EVERY_S:
-            self._write_log()
-
-    def _write_log(self) -> None:
-        self._log.write()
-        self._written = time.monotonic()
+            self._written = time.monotonic()
+            try:
+                self._log.write()
+            except StorageError as err:  # the next checkpoint needs room; training does not
+                self._monitor.note(f"going on without it: {err}")
 
     def _save(self) -> Checkpoint:
         """A checkpoint of now, unless there is one."""
@@ -241,7 +241,7 @@ class _Run:
             self._diverged(self.step, {name: float("nan")})
 
         def write() -> Checkpoint:
-            self._write_log()
+            self._log.write()
             path = self._folder / CHECKPOINTS
             return checkpoint.save(path, self.step, self._learner.state())
 
