@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from threedie.cli.program import DatasetFolder, app, out, say
+from threedie.cli.program import DatasetFolder, app, on_this_machine, out, say
 
 Jobs = Annotated[int, typer.Option(help="Files at once.")]
 
@@ -22,7 +22,9 @@ def download(
             "https://host/path, hf://datasets/user/name, s3://bucket/path, or a folder."
         ),
     ],
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder of the data set.")],
+    out_folder: Annotated[
+        Path, typer.Option("--out", help="Folder of the data set.", callback=on_this_machine)
+    ],
     split: Annotated[
         str | None, typer.Option(help="Only the shards of these splits: val, or train,val.")
     ] = None,
