@@ -93,9 +93,11 @@ def publish(
     from threedie.data.urls import shown
     from threedie.sharing.card.accompany import accompanying_files, table_files
     from threedie.sharing.transfer.progress import ConsoleProgress
+    from threedie.sharing.transfer.publish import check_tables_place, publish_tables
     from threedie.sharing.transfer.publish import publish as run
-    from threedie.sharing.transfer.publish import publish_tables
 
+    if tables is not None:
+        check_tables_place(tables, destination)
     progress = ConsoleProgress(out)
     try:
         run(
