@@ -144,7 +144,7 @@ def test_a_cluster_that_is_not_there_is_told_without_pages_of_ray(
 ) -> None:
     """Ray itself tries for minutes and prints its own warnings meanwhile."""
     ray = types.SimpleNamespace(is_initialized=lambda: False, init=pytest.fail)
-    monkeypatch.setitem(sys.modules, "ray", ray)  # type: ignore[arg-type]  # only these are asked
+    monkeypatch.setitem(sys.modules, "ray", ray)
     monkeypatch.setattr(cluster, "_ANSWER_S", 0.0)
     with (
         pytest.raises(ConfigError, match=rf"no Ray cluster answers at '{re.escape(address)}'"),

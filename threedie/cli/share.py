@@ -90,7 +90,7 @@ def publish(
     Endpoint, region and credentials come from the environment: AWS_ENDPOINT_URL, AWS_PROFILE,
     HF_TOKEN.
     """
-    from threedie.data.urls import shown
+    from threedie.data.urls import is_url, shown
     from threedie.sharing.card.accompany import accompanying_files, table_files
     from threedie.sharing.transfer.progress import ConsoleProgress
     from threedie.sharing.transfer.publish import check_tables_place, publish_tables
@@ -114,4 +114,5 @@ def publish(
         raise KeyboardInterrupt("The same command sends what lacks.") from stop
     finally:
         progress.close()
-    say(f"published: {escape(shown(destination))}. Read it: 3die download, or 3die bench --data.")
+    where = shown(destination) if is_url(destination) else destination
+    say(f"published: {escape(where)}. Read it: 3die download, or 3die bench --data.")
