@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from tests.data import builders
 from threedie import __version__, cli, doctor, listings
 from threedie.cli import app
 from threedie.errors import MissingExtra
@@ -271,3 +272,55 @@ def test_doctor_fails_where_blender_does_not_start(
     said = capsys.readouterr().out
     assert "libxi6" in said
     assert "3die doctor" not in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("download", "set", "--out", "s3://bucket/set"),
+        ("convert", "set.tar", "--out", "s3://bucket/set"),
+        ("convert", "https://host/set.tar", "--out", "set"),
+        ("export", "set", "--out", "gs://bucket/set"),
+        ("publish", "s3://me:word@bucket/set", "other"),
+        ("verify", "hf://datasets/me/set"),
+        ("check", "set", "s3://bucket/set"),
+        ("merge", "set", "s3://bucket/part"),
+        ("bench", "--out", "s3://bucket/runs"),
+    ],
+)
+def test_an_address_is_no_folder(
+    arguments: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`s3://bucket/set` as a path is a folder `s3:`, and the user would look in the bucket."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(list(arguments))
+    told = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert "a path on this machine is wanted here, not an address" in told
+    assert "word" not in told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("publish", "set", ""), ("publish", "set", "s3://"), ("download", "", "--out", "a")],
+)
+def test_an_empty_address_is_none(
+    arguments: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of an unset variable, say: nothing goes to the current folder."""
+    builders.build(tmp_path / "set", builders.Plan(views=1))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(SystemExit) as ended:
+        cli.main([a.replace("set", "../set") for a in arguments])
+    assert ended.value.code == 2
+    assert ("is empty" in (told := capsys.readouterr().err)) or "names no bucket" in told
+    assert not list((tmp_path / "here").iterdir())

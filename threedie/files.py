@@ -298,11 +298,16 @@ def make_directory(path: Path) -> Path:
     return path
 
 
-def sweep(folder: Path) -> int:
-    """Remove temporary files and folders that dead writers left in a folder; returns how many."""
+def sweep(folder: Path, *, of: str = "") -> int:
+    """Remove temporary files and folders that dead writers left in a folder; returns how many.
+
+    Args:
+        folder: where they lie.
+        of: only those of this name, where others' files may lie too.
+    """
     removed = 0
     for entry in folder.iterdir() if folder.is_dir() else ():
-        match = _TEMP.match(entry.name)
+        match = _TEMP.match(entry.name) if entry.name.startswith(f".{of}") else None
         if match and is_orphan(entry, match):
             with contextlib.suppress(FileNotFoundError):
                 folder_left = entry.is_dir() and not entry.is_symlink()

@@ -8,6 +8,14 @@ def plural(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
+def room(count: int) -> str:
+    """Bytes in the unit that says something: `512 B`, `3.4 KiB`, `12.9 MiB`, `17.2 GiB`."""
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, 4)
+    return f"{count / 1024**power:,.1f} {' KMGT'[power]}iB"
+
+
 def clock(seconds: float) -> str:
     """A duration as hours:minutes:seconds."""
     minutes, seconds = divmod(int(seconds), 60)

@@ -392,7 +392,7 @@ def test_a_full_disk_is_told_at_once(server: Server, out: Path) -> None:
 
 def test_space_is_looked_at_first(tmp_path: Path) -> None:
     check_space(tmp_path / "not" / "yet", 1)
-    with pytest.raises(StorageError, match=r"MiB are needed, .* are free. Make room"):
+    with pytest.raises(StorageError, match=r"1,048,576.0 TiB are needed, .* are free. Make room"):
         check_space(tmp_path / "not" / "yet", 2**60)
 
 

@@ -178,3 +178,19 @@ def test_what_is_a_url(tmp_path: Path) -> None:
     assert not urls.is_url("data/demo")
     (tmp_path / "a:b").mkdir()
     assert not urls.is_url(str(tmp_path / "a:b"))
+
+
+def test_an_address_stays_one_whatever_folders_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a folder `s3:` that a slip once made would take what is meant for the bucket."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s3:" / "bucket").mkdir(parents=True)
+    assert urls.is_url("s3://bucket")
+
+
+@pytest.mark.parametrize("address", ["s3://", "s3:/x", "s3:///x", "gs:", "http://", "https:///x"])
+def test_a_place_without_a_name_is_refused(address: str) -> None:
+    """For fsspec `s3:/x` is a folder of this machine."""
+    with pytest.raises(ConfigError, match=r"names no (bucket|server)"):
+        urls.scheme_of(address)

@@ -13,8 +13,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from tests.faults import oracle
 from tests.faults.conftest import ROOT
 from tests.faults.fake_stage import RENDERER
 from threedie.errors import ConfigError
+from threedie.render import cluster
 from threedie.render.cluster import Cluster
 from threedie.render.engine import render_dataset
 from threedie.render.machine import Hardware
@@ -133,6 +136,21 @@ def test_nobody_else_can_use_a_cluster_of_our_own() -> None:
 def test_nonsense_is_refused(options: dict[str, float], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         Cluster(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "[::1]:1"])
+def test_a_cluster_that_is_not_there_is_told_without_pages_of_ray(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Ray itself tries for minutes and prints its own warnings meanwhile."""
+    ray = types.SimpleNamespace(is_initialized=lambda: False, init=pytest.fail)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    monkeypatch.setattr(cluster, "_ANSWER_S", 0.0)
+    with (
+        pytest.raises(ConfigError, match=rf"no Ray cluster answers at '{re.escape(address)}'"),
+        cluster._connected(Cluster(address=address)),
+    ):
+        pass
 
 
 def test_a_task_uses_what_it_asks_for() -> None:

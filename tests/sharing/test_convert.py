@@ -339,7 +339,7 @@ def test_a_room_too_small_is_told_before_anything_is_read(
 ) -> None:
     from threedie.errors import StorageError
 
-    with pytest.raises(StorageError, match=r"GiB are free, about 2,?\d+\.\d GiB are needed"):
+    with pytest.raises(StorageError, match=r"iB are free, about 2,\d+\.\d TiB are needed"):
         convert_archive(
             Untouched(),
             name="huge.tar",

@@ -483,7 +483,7 @@ def test_room_is_looked_for_first(
 ) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(StorageError, match="are needed, 0 MiB are free"):
+    with pytest.raises(StorageError, match="are needed, 1000 B are free"):
         run(server.url, tmp_path / "out")
     assert server.shards() == []
 

@@ -192,6 +192,15 @@ def test_what_a_dead_export_left_is_swept(
     assert not stale.exists()
 
 
+def test_what_a_killed_export_left_of_an_archive_is_swept(data: Path, tmp_path: Path) -> None:
+    dead = f"{files.owner().rpartition('.')[0]}.{'0' * 16}.tmp"
+    stale, other = (tmp_path / f".{name}.{dead}" for name in ("official.tar", "other.tar"))
+    for path in (stale, other):
+        path.write_bytes(b"half")
+    export(data, tmp_path / "official.tar")
+    assert (stale.exists(), other.exists()) == (False, True)
+
+
 def test_the_same_archive_again_is_nothing_new(data: Path, tmp_path: Path) -> None:
     target = tmp_path / "official.tar"
     assert export(data, target) == 12

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from threedie.cli.program import app, needs_torch, out, steady
+from threedie.cli.program import app, needs_torch, on_this_machine, out, steady
 
 
 class Form(str, enum.Enum):
@@ -37,9 +37,10 @@ def bench(
             "--set", metavar="KEY=VALUE", help="Change a setting of the run or of the method."
         ),
     ] = None,
-    out_folder: Annotated[Path, typer.Option("--out", help="Where run folders are made.")] = Path(
-        "runs"
-    ),
+    out_folder: Annotated[
+        Path,
+        typer.Option("--out", help="Where run folders are made.", callback=on_this_machine),
+    ] = Path("runs"),
     name: Annotated[
         str | None, typer.Option(help="Name of the run folder, for one method and one seed.")
     ] = None,

@@ -8,13 +8,16 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from threedie.cli.program import app, out, say
+from threedie.cli.program import app, on_this_machine, out, say
 
 
 @app.command()
 def check(
     targets: Annotated[
-        list[Path], typer.Argument(help="A data set, folders of .tar shards, or shards.")
+        list[Path],
+        typer.Argument(
+            help="A data set, folders of .tar shards, or shards.", callback=on_this_machine
+        ),
     ],
     hub: Annotated[
         bool,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from threedie.cli.program import DatasetFolder, app, out
+from threedie.cli.program import DatasetFolder, app, on_this_machine, out
 
 
 @app.command()
@@ -16,10 +16,13 @@ def convert(
         Path,
         typer.Argument(
             help="3DIEBench.tar.gz, another .tar or .tar.gz in the published layout, or a folder: "
-            "[FOLDER/]SYNSET/OBJECT/image_0.jpg …, latent_0.npy …"
+            "[FOLDER/]SYNSET/OBJECT/image_0.jpg …, latent_0.npy …",
+            callback=on_this_machine,
         ),
     ],
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder of the data set.")],
+    out_folder: Annotated[
+        Path, typer.Option("--out", help="Folder of the data set.", callback=on_this_machine)
+    ],
     split: Annotated[
         str | None,
         typer.Option(
@@ -68,7 +71,12 @@ def convert(
 def export(
     folder: DatasetFolder,
     target: Annotated[
-        Path, typer.Option("--out", help="A folder, or a .tar: millions of files hurt.")
+        Path,
+        typer.Option(
+            "--out",
+            help="A folder, or a .tar: millions of files hurt.",
+            callback=on_this_machine,
+        ),
     ],
     layout: Annotated[
         str, typer.Option(help="official: SYNSET/OBJECT/image_0.jpg …, latent_0.npy …")

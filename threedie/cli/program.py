@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -74,7 +75,28 @@ steady = _Steady(emoji=False)
 _debug = False
 
 
-DatasetFolder = Annotated[Path, typer.Argument(help="Folder of a data set (holds dataset.json).")]
+_ADDRESS = re.compile(r"(https?|s3|gs|gcs|hf|az|abfs|file):/+", re.IGNORECASE)
+
+
+def on_this_machine(paths: Any) -> Any:
+    """Refuse addresses where a path is wanted: they would become a folder called `s3:`.
+
+    Raises:
+        ConfigError: an address.
+    """
+    for path in paths if isinstance(paths, list) else [paths]:
+        if found := _ADDRESS.match(str(path)):
+            raise ConfigError(
+                f"a path on this machine is wanted here, not an address ({found[1]}://…). "
+                "`3die download` fetches a data set, `3die publish` sends one."
+            )
+    return paths
+
+
+DatasetFolder = Annotated[
+    Path,
+    typer.Argument(help="Folder of a data set (holds dataset.json).", callback=on_this_machine),
+]
 Meshes = Annotated[
     Path | None,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from threedie.cli.program import Meshes, app, out
+from threedie.cli.program import Meshes, app, on_this_machine, out
 from threedie.errors import ConfigError
 
 
@@ -158,7 +158,10 @@ def merge(
     ],
     parts: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders of parts that were rendered apart; their shards are copied."),
+        typer.Argument(
+            help="Folders of parts that were rendered apart; their shards are copied.",
+            callback=on_this_machine,
+        ),
     ] = None,
 ) -> None:
     """Close a data set that was rendered in parts (`3die render --shard-range`).

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from threedie.cli.program import DatasetFolder, app, out, say
+from threedie.cli.program import DatasetFolder, app, on_this_machine, out, say
 
 Jobs = Annotated[int, typer.Option(help="Files at once.")]
 
@@ -22,7 +22,9 @@ def download(
             "https://host/path, hf://datasets/user/name, s3://bucket/path, or a folder."
         ),
     ],
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder of the data set.")],
+    out_folder: Annotated[
+        Path, typer.Option("--out", help="Folder of the data set.", callback=on_this_machine)
+    ],
     split: Annotated[
         str | None, typer.Option(help="Only the shards of these splits: val, or train,val.")
     ] = None,
@@ -88,12 +90,14 @@ def publish(
     Endpoint, region and credentials come from the environment: AWS_ENDPOINT_URL, AWS_PROFILE,
     HF_TOKEN.
     """
-    from threedie.data.urls import shown
+    from threedie.data.urls import is_url, shown
     from threedie.sharing.card.accompany import accompanying_files, table_files
     from threedie.sharing.transfer.progress import ConsoleProgress
+    from threedie.sharing.transfer.publish import check_tables_place, publish_tables
     from threedie.sharing.transfer.publish import publish as run
-    from threedie.sharing.transfer.publish import publish_tables
 
+    if tables is not None:
+        check_tables_place(tables, destination)
     progress = ConsoleProgress(out)
     try:
         run(
@@ -110,4 +114,5 @@ def publish(
         raise KeyboardInterrupt("The same command sends what lacks.") from stop
     finally:
         progress.close()
-    say(f"published: {escape(shown(destination))}. Read it: 3die download, or 3die bench --data.")
+    where = shown(destination) if is_url(destination) else destination
+    say(f"published: {escape(where)}. Read it: 3die download, or 3die bench --data.")

@@ -17,6 +17,7 @@ from threedie.data.partial import growing
 from threedie.data.urls import open_reading, shown
 from threedie.data.web import Changed
 from threedie.errors import ManifestError, StorageError
+from threedie.words import room
 
 OnBytes = Callable[[int], None]
 _RESTARTS = 3
@@ -162,7 +163,7 @@ def check_space(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(there).free
     if needed > free:
         raise StorageError(
-            f"{folder}: {needed / 2**20:,.0f} MiB are needed, {free / 2**20:,.0f} MiB are free. "
+            f"{folder}: {room(needed)} are needed, {room(free)} are free. "
             "Make room, or give another --out."
         )
 

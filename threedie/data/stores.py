@@ -67,9 +67,11 @@ def open_store(address: str | Path) -> Store:
             from the environment (AWS_ENDPOINT_URL, AWS_PROFILE …, HF_TOKEN, HF_ENDPOINT).
 
     Raises:
-        ConfigError: another kind of address; a web server, which can only be read.
+        ConfigError: another kind of address, or an empty one; a web server, which can only be read.
         MissingExtra: the store's package is not installed.
     """
+    if address == "":
+        raise ConfigError("the destination is empty; give a folder, or the address of a store.")
     if isinstance(address, Path) or not is_url(address):
         return FolderStore(Path(address))
     scheme = scheme_of(address)

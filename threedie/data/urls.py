@@ -19,6 +19,7 @@ from threedie.manifests.dataset import FILE_NAME, MAX_BYTES, DatasetManifest
 
 STORES = ("s3", "gs", "gcs", "hf", "az", "abfs")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):")
+_PLACE = re.compile(r"^[^:]+://[^/?#\s]+")
 _USER = re.compile(r"(?<=://)[^/@]*@")
 _HUB = re.compile(
     r"hf://datasets/(?P<name>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>\w[\w.%-]*))?/(?P<file>.+)",
@@ -46,7 +47,7 @@ def scheme_of(address: str) -> str:
     """`file`, `http`, `https`, or one of `STORES`.
 
     Raises:
-        ConfigError: any other, or a chain of them.
+        ConfigError: any other, or a chain of them; a server or bucket is not named.
     """
     match = _SCHEME.match(address)
     scheme = match[1].lower() if match else "file"
@@ -55,12 +56,17 @@ def scheme_of(address: str) -> str:
             f"cannot read '{address[:80]}': give a path, http(s)://, or one of "
             f"{', '.join(f'{s}://' for s in STORES)}. Commands (pipe:) and chains (::) are refused."
         )
+    if scheme != "file" and not _PLACE.match(address):  # fsspec would take s3:/x for a folder
+        raise ConfigError(
+            f"'{shown(address)[:80]}' names no {'bucket' if scheme in STORES else 'server'}: give "
+            f"{scheme}://{'BUCKET' if scheme in STORES else 'HOST'}/path."
+        )
     return scheme
 
 
 def is_url(address: str) -> bool:
     """Whether this is not a path on this machine (`pipe:` and the like too: see `scheme_of`)."""
-    return bool(_SCHEME.match(address)) and not Path(address).exists()
+    return bool(_SCHEME.match(address)) and ("://" in address or not Path(address).exists())
 
 
 def shown(address: str) -> str:

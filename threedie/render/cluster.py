@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from threedie.data.dealing import PlannedObject, PlannedShard
@@ -34,6 +35,7 @@ from threedie.words import plural
 
 _WAIT_S = 1.0
 _STOP_S = 15.0
+_ANSWER_S, _CONNECT_S, _PAUSE_S = 30.0, 10.0, 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -331,17 +333,39 @@ def _connected(cluster: Cluster) -> Iterator[Any]:
     if cluster.address is None:
         options["include_dashboard"] = False
     try:
+        _wait_for(cluster.address or "local")
         ray.init(address=cluster.address or "local", **options)
-    except (ConnectionError, ValueError, RuntimeError) as err:
+    except (OSError, OverflowError, ValueError, RuntimeError) as err:
         raise ConfigError(
             f"no Ray cluster answers at '{cluster.address or 'local'}': "
-            f"{str(err).strip().splitlines()[0][:200]} Start one with `ray start --head`, or leave "
-            "--address out to use this machine."
+            f"{str(err).strip().splitlines()[0][:200].rstrip('.')}. Start one with `ray start "
+            "--head`, or leave --address out to use this machine."
         ) from err
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _wait_for(address: str) -> None:
+    """Wait for a head node that is just starting: Ray itself tries for minutes, and fills pages.
+
+    Raises:
+        OSError: nobody listens at that host and port.
+    """
+    host, _, port = address.rpartition(":")
+    if "://" in address or not (host and port.isdigit()):
+        return
+    until = monotonic() + _ANSWER_S
+    while True:
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_S).close()
+        except OSError:
+            if monotonic() >= until:
+                raise
+            sleep(_PAUSE_S)
+        else:
+            return
 
 
 def _lock_out_strangers() -> None:

@@ -174,6 +174,7 @@ def _into_tar(dataset: Dataset, rows: list[int], target: Path, progress: Convert
     if target.exists() or not target.parent.is_dir():
         what = "it is there, and no file" if target.exists() else f"no folder {target.parent}"
         raise ConfigError(f"--out is '{target}': {what}.")
+    files.sweep(target.parent, of=f"{target.name}.")  # a killed export left up to a whole archive
     files.put(target, _tar_pieces(dataset, rows, progress))
     return len(rows)
 

@@ -24,6 +24,7 @@ from threedie.manifests.splits import split_rule
 from threedie.sharing.convert.plan import ConvertOptions
 from threedie.sharing.convert.published_source import Source
 from threedie.sharing.convert.spool import Sealed
+from threedie.words import room
 
 WORK = ".convert"
 _OURS = {WORK, ".download"}
@@ -39,7 +40,7 @@ def check_room(out: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(out).free
     if free < needed:
         raise StorageError(
-            f"{out}: {free / 2**30:.1f} GiB are free, about {needed / 2**30:.1f} GiB are needed "
+            f"{out}: {room(free)} are free, about {room(needed)} are needed "
             f"({what}). Make room, or give --out on another disk."
         )
 

@@ -81,6 +81,8 @@ def download(request: DownloadRequest, *, console: Console) -> None:
 def _release(request: DownloadRequest) -> Release | None:
     """The release of this name; None: it is an address."""
     what = request.what
+    if not what:
+        raise ConfigError("what to download is empty; give a release, an address or a folder.")
     if urls.is_url(what) or "/" in what or Path(what).exists():
         if request.source is not None:
             raise ConfigError(f"--from is for a release's mirror; '{urls.shown(what)}' is none.")

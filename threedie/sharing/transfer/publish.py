@@ -16,7 +16,8 @@ from pathlib import Path
 
 from threedie import files
 from threedie.data.dataset import check_hash, check_size
-from threedie.data.stores import Store, open_store
+from threedie.data.stores import FolderStore, Store, open_store
+from threedie.data.urls import shown
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.dataset import FILE_NAME, MAX_BYTES, DatasetManifest
 from threedie.sharing.transfer.sent import Sent
@@ -72,14 +73,16 @@ def publish(
     progress = progress or TransferProgress()
     manifest, content = DatasetManifest.read(folder), (folder / FILE_NAME).read_bytes()
     listed = _listed(manifest)
+    store = open_store(destination)
+    _refuse_inside(folder, store)
+    there = store.read(FILE_NAME, MAX_BYTES)  # asked before hours of hashing: is it there at all?
+    if there not in (None, content) and not replace:
+        raise _another(store, there or b"", content)
     _check_here(folder, manifest, listed, progress)
     beside = dict(accompany(folder, address=destination)) if accompany else {}
-    store = open_store(destination)
-    _refuse_inside(folder, destination)
-    there = store.read(FILE_NAME, MAX_BYTES)
     sent = Sent(store.address)
-    if there is not None and there != content:
-        _make_way(store, there, content, replace=replace)
+    if there not in (None, content):
+        store.delete(FILE_NAME)  # from now on the other data set is none
         sent.forget()
     shards = [file for file in listed if file.name.endswith(".tar")]
     others = [file for file in listed if file not in shards]
@@ -123,26 +126,22 @@ def _check_here(
             raise ManifestError(f"{path}: missing or changed; {FILE_NAME} lists it.")
 
 
-def _refuse_inside(folder: Path, destination: str) -> None:
-    there = Path(destination)
-    if there.is_dir() and there.resolve() == folder.resolve():
-        raise ConfigError(f"{destination} is the data set itself: give another place.")
+def _refuse_inside(folder: Path, store: Store) -> None:
+    if not isinstance(store, FolderStore):
+        return
+    here, there = folder.resolve(), store.folder.resolve()
+    if here == there or here in there.parents:
+        which = "is the data set itself" if here == there else f"is inside of {folder}"
+        raise ConfigError(f"{store.address} {which}: give another place.")
 
 
-def _make_way(store: Store, there: bytes, content: bytes, *, replace: bool) -> None:
-    """Take the manifest of another data set away: from now on it is none.
-
-    Raises:
-        ConfigError: it is not to be replaced.
-    """
-    if not replace:
-        raise ConfigError(
-            f"{store.address}/{FILE_NAME}: another data set is there (sha256 "
-            f"{hashlib.sha256(there).hexdigest()[:16]}… there, "
-            f"{hashlib.sha256(content).hexdigest()[:16]}… here). --replace takes it away: whoever "
-            "reads it meanwhile gets an error."
-        )
-    store.delete(FILE_NAME)
+def _another(store: Store, there: bytes, content: bytes) -> ConfigError:
+    return ConfigError(
+        f"{store.address}/{FILE_NAME}: another data set is there (sha256 "
+        f"{hashlib.sha256(there).hexdigest()[:16]}… there, "
+        f"{hashlib.sha256(content).hexdigest()[:16]}… here). --replace takes it away: whoever "
+        "reads it meanwhile gets an error."
+    )
 
 
 def _strays(store: Store, listed: set[str]) -> list[str]:
@@ -188,6 +187,20 @@ def _send(
     what = "shards" if listed[0].name.endswith(".tar") else "index and ledger"
     progress.start(f"publish {what}", lacking, len(listed) - len(lacking))
     raise_wrong(run_all(lacking, jobs=jobs, progress=progress), "The others were sent.")
+
+
+def check_tables_place(tables: str, destination: str) -> None:
+    """See that tables can go to a place of their own, before anything is sent anywhere.
+
+    Raises:
+        ConfigError: it can't be written to, or it is the data set's: the card there would be lost.
+        MissingExtra: the store's package is not installed.
+    """
+    if open_store(tables).address.rstrip("/") == open_store(destination).address.rstrip("/"):
+        raise ConfigError(
+            f"--tables is '{shown(tables)}', where the data set goes: its card would be "
+            "overwritten. Give a place of its own, or leave it out: tables/ goes along anyway."
+        )
 
 
 def publish_tables(tables: Mapping[str, bytes], destination: str) -> None:
