@@ -73,6 +73,7 @@ def on_ray(plan: Plan, scratch: Path, workers: int) -> tuple[float, float]:
 
     begun = time.monotonic()
     ray.init(
+        address="local",
         num_cpus=workers,
         include_dashboard=False,
         log_to_driver=False,
