@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import threading
@@ -264,18 +263,10 @@ def test_the_background_closes_what_it_reads() -> None:
     assert closed.is_set()
 
 
-def run(code: str, *, interrupt: bool) -> subprocess.CompletedProcess[str]:
-    """A program that says "ready" and is interrupted, or ends by itself."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        if interrupt:
-            process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    return subprocess.CompletedProcess([], process.returncode, out, err)
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    """A program of its own."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 PROGRAM = """
@@ -293,20 +284,27 @@ class Waiting:
 batches = PairLoader(Waiting(), batch_size=3, seed=0, workers=2).batches(0, 10**9)
 next(batches)
 """
-READY = 'print("ready", flush=True)\n'
+INTERRUPTED = """
+import itertools, os, signal
+plain, reads = Waiting.read, itertools.count()
+def interrupting(self, *args):  # by now the main thread has used what was ready, and waits
+    plain(self, *args)
+    if next(reads) == 0: os.kill(os.getpid(), signal.SIGINT)
+Waiting.read = interrupting
+try:
+    for _ in batches: pass
+except KeyboardInterrupt:
+    print(threading.active_count())
+"""
 
 
 def test_ctrl_c_ends_it_and_its_threads(folder: Path) -> None:
-    code = PROGRAM.format(folder=str(folder), wait=0.2) + (
-        f"try:\n    {READY}    for _ in batches: pass\n"  # within: the signal may be there at once
-        "except KeyboardInterrupt:\n    print(threading.active_count())\n"
-    )
-    done = run(code, interrupt=True)
+    done = run(PROGRAM.format(folder=str(folder), wait=0.2) + INTERRUPTED)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
 
 
 def test_a_program_can_end_with_an_iterator_in_hand(folder: Path) -> None:
-    done = run(PROGRAM.format(folder=str(folder), wait=0) + READY, interrupt=False)
+    done = run(PROGRAM.format(folder=str(folder), wait=0))
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -6,15 +6,17 @@ reaches the consumer; dropping the iterator ends them too.
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from threedie.errors import ConfigError
 
@@ -40,6 +42,23 @@ def work_ahead(jobs: Iterable[Job[T]], *, workers: int, prefetch: int) -> Genera
         workers: threads that do pieces.
         prefetch: whole jobs under way at most, besides the one that the consumer holds.
     """
+    results = _results(jobs, workers, prefetch)
+    _UNDER_WAY.add(results)
+    return results
+
+
+_UNDER_WAY: WeakSet[Generator[Any, None, None]] = WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    """A program may end with an iterator in hand: now, while modules still have what it needs."""
+    for results in list(_UNDER_WAY):
+        with suppress(ValueError):  # it is the one that runs
+            results.close()
+
+
+def _results(jobs: Iterable[Job[T]], workers: int, prefetch: int) -> Generator[T, None, None]:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="threedie-read")
 
     def submitted() -> Iterator[tuple[Job[T], list[Future[None]]]]:
