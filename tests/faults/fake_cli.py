@@ -42,7 +42,7 @@ def main() -> None:
     vars(run).update(_prepare=lambda *_: (the_plan(given.seed), hardware), render_dataset=fake)
     options, machine = RenderOptions(), run.Machine(timeout_s=60)
     with _clear_errors():
-        sys.exit(run.render(options, machine, given.out, console=Console(width=200)))
+        sys.exit(run.render(options, machine, str(given.out), console=Console(width=200)))
 
 
 if __name__ == "__main__":
