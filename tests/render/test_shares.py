@@ -6,6 +6,7 @@ Claims:
   store, and merged, are the bytes of one undisturbed run; failures included; merging again is fine.
 - Two runs of one part are refused; a whole run beside a part too.
 - A missing or damaged shard, other plans, and folders without a part are refused by name.
+- A finished set in a store tells its objects and failures again, and is not opened for a retry.
 - A delivered run that is stopped goes on: nothing delivered is made again, no staging is left.
 - The rows of shards join to the index that scanning all of them gives.
 """
@@ -26,7 +27,7 @@ from threedie.data.stores import FolderStore
 from threedie.data.verify import verify_dataset
 from threedie.errors import Busy, ConfigError, ManifestError, StorageError
 from threedie.render.delivery import Delivery
-from threedie.render.engine import Outcome, render_dataset
+from threedie.render.engine import Outcome, already_whole, render_dataset
 from threedie.render.machine import Hardware
 from threedie.render.merge import merge_parts
 from threedie.render.outline import Outline
@@ -134,7 +135,11 @@ def test_a_delivered_run_closes_itself(tmp_path: Path, undisturbed: Path) -> Non
     assert not (tmp_path / "staging").exists()
     manifest = delivery.begin(Outline.of(the_plan()))
     assert manifest is not None
-    assert manifest.failures == 1
+    found = already_whole(delivery, manifest, retry_failed=False)
+    assert (found.objects, found.rendered) == (8, 0)
+    assert [failure.object for failure in found.failures] == ["03001627/raise-1"]  # exit status 3
+    with pytest.raises(ConfigError, match="finished, with 1 failure"):
+        already_whole(delivery, manifest, retry_failed=True)
     same(tmp_path / "store", undisturbed)
 
 

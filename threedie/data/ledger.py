@@ -39,13 +39,22 @@ def read_ledger(folder: Path, manifest: DatasetManifest) -> list[Failure]:
         content = path.read_bytes()
     except OSError as err:
         raise ManifestError(f"{path}: {err.strerror}; the manifest lists it.") from err
-    lines = content.splitlines()
+    return parse_ledger(content, manifest, str(path))
+
+
+def parse_ledger(content: bytes, manifest: DatasetManifest, where: str) -> list[Failure]:
+    """The failures of a data set from the bytes of its ledger.
+
+    Raises:
+        ManifestError: it is not what the manifest says.
+    """
+    lines, entry = content.splitlines(), manifest.files[FILE_NAME]
     if hashlib.sha256(content).hexdigest() != entry.sha256 or len(lines) != manifest.failures:
         raise ManifestError(
-            f"{path}: {len(lines)} lines, {len(content)} bytes; the manifest counts "
+            f"{where}: {len(lines)} lines, {len(content)} bytes; the manifest counts "
             f"{manifest.failures} failures in {entry.bytes} bytes with another hash."
         )
     return [
-        validated(Failure, parse_json(line, f"{path}, line {number}"), path)
+        validated(Failure, parse_json(line, f"{where}, line {number}"), where)
         for number, line in enumerate(lines, 1)
     ]

@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +23,10 @@ from threedie.data.dealing import PlannedObject, PlannedShard
 from threedie.data.stores import is_remote, open_store
 from threedie.errors import ConfigError, MissingExtra, RenderError, ThreedieError
 from threedie.manifests.dataset import Failure
+from threedie.render.close import close_store
 from threedie.render.delivery import Delivery
-from threedie.render.engine import Outcome, render_dataset
+from threedie.render.engine import Outcome, already_whole, render_dataset
 from threedie.render.machine import Hardware
-from threedie.render.merge import close_store
 from threedie.render.outline import Outline
 from threedie.render.plan import Plan, Share
 from threedie.render.progress import Progress
@@ -112,7 +113,7 @@ def render_on_cluster(
         check_same(Path(out), plan.making)
     delivery = Delivery(open_store(out))
     if manifest := delivery.begin(outline):
-        return _found_whole(out, manifest.splits, manifest.failures, retry_failed)
+        return already_whole(delivery, manifest, retry_failed=retry_failed)
     progress.start(plan, plan.shards)
     records = _delivered(plan, delivery, progress, retry_failed=retry_failed)
     missing = [shard for shard in plan.shards if shard.name not in records]
@@ -132,25 +133,9 @@ def render_on_cluster(
             records.update(driver.run(missing))
             rendered = driver.rendered
     in_order = tuple(records[shard.name] for shard in plan.shards)
-    close_store(delivery, outline, in_order)
-    return Outcome(
-        folder=Path(out),
-        objects=sum(record.shard.samples for record in in_order),
-        failures=tuple(failure for record in in_order for failure in record.failures),
-        rendered=rendered,
-        seconds=monotonic() - begun,
-        records=in_order,
-    )
-
-
-def _found_whole(out: str, splits: dict[str, int], failures: int, retry_failed: bool) -> Outcome:
-    if failures and retry_failed:
-        raise ConfigError(
-            f"{out} is finished, with {plural(failures, 'failure')}: `3die render --retry-failed` "
-            "without --engine ray tries them again, in a folder."
-        )
-    objects = sum(splits.values())
-    return Outcome(folder=Path(out), objects=objects, failures=(), rendered=0, seconds=0.0)
+    with tempfile.TemporaryDirectory(prefix="threedie-close-") as scratch:
+        close_store(outline, in_order, delivery, Path(scratch))
+    return Outcome.of(in_order, rendered=rendered, seconds=monotonic() - begun)
 
 
 def _delivered(

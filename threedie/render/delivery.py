@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from threedie.data import ledger
 from threedie.data.finish import rows_of
 from threedie.data.folders import refuse_other
 from threedie.data.shard_rows import ShardRows, pack_rows, parse_rows
@@ -19,6 +20,7 @@ from threedie.manifests.dataset import (
     FILE_NAME,
     MAX_BYTES,
     DatasetManifest,
+    Failure,
     Making,
     ShardEntry,
     canonical_json,
@@ -51,6 +53,18 @@ class Delivery:
         if content is None:
             return None
         return DatasetManifest.parse(content, f"{self.store.address}/{FILE_NAME}")
+
+    def failures(self, manifest: DatasetManifest) -> list[Failure]:
+        """The ledger of the finished data set.
+
+        Raises:
+            ManifestError: it is gone or damaged.
+        """
+        where = f"{self.store.address}/{ledger.FILE_NAME}"
+        content = self.store.read(ledger.FILE_NAME, MAX_BYTES)
+        if content is None:
+            raise ManifestError(f"{where} is gone; {FILE_NAME} lists it. Publish the set anew.")
+        return ledger.parse_ledger(content, manifest, where)
 
     def outline(self) -> Outline | None:
         """What an earlier run has begun there."""

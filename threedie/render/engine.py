@@ -20,9 +20,9 @@ from pathlib import Path
 from threedie import files
 from threedie.data import ledger
 from threedie.data.dealing import PlannedObject, PlannedShard
-from threedie.data.finish import finish_dataset
-from threedie.errors import RenderError, StorageError
-from threedie.manifests.dataset import Failure, ShardEntry
+from threedie.errors import ConfigError, RenderError, StorageError
+from threedie.manifests.dataset import DatasetManifest, Failure, ShardEntry
+from threedie.render.close import close_folder, close_store
 from threedie.render.delivery import Delivery
 from threedie.render.interrupts import held_back
 from threedie.render.lanes import Ended, Lane, harmless_environment, sweep_scratch
@@ -33,6 +33,7 @@ from threedie.render.plan import Plan, Share
 from threedie.render.progress import Progress
 from threedie.render.worker import BLENDER, Failed, Task, WorkerConfig
 from threedie.render.workspace import ShardRecord, Workspace
+from threedie.words import plural
 
 _POLL_S = 0.5
 _RECYCLE_AFTER = 100
@@ -44,7 +45,6 @@ _DEAD_STARTS = 6  # per worker, one after the other, before the run gives up
 class Outcome:
     """How a run ended."""
 
-    folder: Path
     objects: int
     """In the shards."""
     failures: tuple[Failure, ...]
@@ -53,6 +53,17 @@ class Outcome:
     seconds: float
     records: tuple[ShardRecord, ...] = ()
     """Of the shards that this run was to see to."""
+
+    @classmethod
+    def of(cls, records: tuple[ShardRecord, ...], *, rendered: int, seconds: float) -> Outcome:
+        """The outcome of a run that leaves these shards."""
+        return cls(
+            objects=sum(record.shard.samples for record in records),
+            failures=tuple(failure for record in records for failure in record.failures),
+            rendered=rendered,
+            seconds=seconds,
+            records=records,
+        )
 
 
 def render_dataset(
@@ -116,14 +127,27 @@ def render_dataset(
             run.finish()
     if delivery:
         shutil.rmtree(folder, ignore_errors=True)  # all of it is delivered
-    records = run.records
+    return Outcome.of(run.records, rendered=run.rendered, seconds=time.monotonic() - begun)
+
+
+def already_whole(delivery: Delivery, manifest: DatasetManifest, *, retry_failed: bool) -> Outcome:
+    """What a run finds where its data set has been delivered and closed.
+
+    Raises:
+        ConfigError: failures are to be tried again: it is not opened for that.
+        ManifestError: its ledger is gone or damaged.
+    """
+    if retry_failed and manifest.failures:
+        raise ConfigError(
+            f"{delivery.store.address} is finished, with {plural(manifest.failures, 'failure')}: a "
+            "finished data set in a store is not opened again. Download it, `3die render "
+            "--retry-failed` it in its folder (without --engine ray), and publish that."
+        )
     return Outcome(
-        folder=folder,
-        objects=sum(record.shard.samples for record in records),
-        failures=tuple(failure for record in records for failure in record.failures),
-        rendered=run.rendered,
-        seconds=time.monotonic() - begun,
-        records=records,
+        objects=sum(manifest.splits.values()),
+        failures=tuple(delivery.failures(manifest)),
+        rendered=0,
+        seconds=0.0,
     )
 
 
@@ -347,14 +371,9 @@ class _Run:
 
     def finish(self) -> None:
         """Close the data set, here or where it was delivered."""
-        manifest = finish_dataset(
-            self._workspace.folder,
-            making=self._plan.making,
-            classes=self._plan.classes,
-            shards=[record.shard for record in self.records],
-            failures=self._failures(),
-            rows=self._delivery.rows if self._delivery else None,
-        )
+        folder, outline = self._workspace.folder, self._workspace.outline
         if self._delivery:
-            self._delivery.complete(self._workspace.folder, manifest)
+            close_store(outline, self.records, self._delivery, folder)
+        else:
+            close_folder(outline, self.records, folder)
         self._workspace.finish()

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import shlex
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
 from threedie import files
-from threedie.data.finish import finish_dataset
 from threedie.data.folders import refuse_other
-from threedie.data.shard_rows import ShardRows
 from threedie.data.stores import FolderStore, is_remote, open_store
 from threedie.data.urls import shown
 from threedie.errors import ConfigError
-from threedie.manifests.dataset import FILE_NAME, DatasetManifest, ShardEntry
+from threedie.manifests.dataset import FILE_NAME, DatasetManifest
+from threedie.render.close import close_folder, close_store
 from threedie.render.delivery import Delivery
 from threedie.render.outline import Outline, ShardOutline
 from threedie.render.workspace import PLAN, WORK, ShardRecord, Workspace, read_outline
@@ -77,7 +76,7 @@ def _merge_folder(folder: Path, parts: Sequence[Path]) -> DatasetManifest:
             record = workspace.made(shard.name, shard.objects)
             records.append(record or _adopt(shard, workspace, sources))
         found = _all_there(outline, records, str(folder))
-        manifest = finish_outline(outline, found, folder, rows=None)
+        manifest = close_folder(outline, found, folder)
         workspace.finish()
     return manifest
 
@@ -147,32 +146,6 @@ def _merge_store(address: str, parts: Sequence[Path]) -> DatasetManifest:
         raise ConfigError(f"{shown(address)} holds no part of a data set: no {WORK}/{PLAN} there.")
     outline = _with_shards(begun, shown(address))
     records = [delivery.done(shard.name, shard.objects) for shard in outline.shards]
-    return close_store(delivery, outline, _all_there(outline, records, shown(address)))
-
-
-def close_store(
-    delivery: Delivery, outline: Outline, records: Sequence[ShardRecord]
-) -> DatasetManifest:
-    """Close a data set whose shards have all been delivered."""
-    with tempfile.TemporaryDirectory(prefix="threedie-merge-") as scratch:
-        manifest = finish_outline(outline, records, Path(scratch), rows=delivery.rows)
-        delivery.complete(Path(scratch), manifest)
-    return manifest
-
-
-def finish_outline(
-    outline: Outline,
-    records: Sequence[ShardRecord],
-    folder: Path,
-    *,
-    rows: Callable[[ShardEntry], ShardRows] | None,
-) -> DatasetManifest:
-    """Write what stands beside the shards of an outline; arguments as of `finish_dataset`."""
-    return finish_dataset(
-        folder,
-        making=outline.making,
-        classes=outline.classes,
-        shards=[record.shard for record in records],
-        failures=[failure for record in records for failure in record.failures],
-        rows=rows,
-    )
+    found = _all_there(outline, records, shown(address))
+    with tempfile.TemporaryDirectory(prefix="threedie-close-") as scratch:
+        return close_store(outline, found, delivery, Path(scratch))

@@ -19,7 +19,7 @@ from threedie.data.urls import shown
 from threedie.errors import ConfigError
 from threedie.render.cluster import Cluster, render_on_cluster
 from threedie.render.delivery import Delivery
-from threedie.render.engine import Outcome, render_dataset
+from threedie.render.engine import Outcome, already_whole, render_dataset
 from threedie.render.estimate import estimate
 from threedie.render.machine import (
     DEVICES,
@@ -132,14 +132,7 @@ def _on_this_machine(
     if is_remote(out):
         delivery = Delivery(open_store(out))
         if manifest := delivery.begin(Outline.of(plan)):
-            _refuse_retry(machine, manifest.failures, out)
-            return Outcome(
-                folder=folder,
-                objects=sum(manifest.splits.values()),
-                failures=(),
-                rendered=0,
-                seconds=0.0,
-            )
+            return already_whole(delivery, manifest, retry_failed=machine.retry_failed)
         folder = staging_folder(machine.staging, out, share)
     return render_dataset(
         plan,
@@ -166,15 +159,6 @@ def _on_cluster(
         retry_failed=machine.retry_failed,
         staging=staging_folder(machine.staging, out, None),
     )
-
-
-def _refuse_retry(machine: Machine, failures: int, out: str) -> None:
-    if machine.retry_failed and failures:
-        raise ConfigError(
-            f"{shown(out)} is finished, with {plural(failures, 'failure')}: a finished data set in "
-            "a store is not opened again. Download it, `3die render --retry-failed` it in its "
-            "folder, and publish that."
-        )
 
 
 def staging_folder(root: Path | None, out: str, share: Share | None) -> Path:
