@@ -1,18 +1,11 @@
-"""A fault at every file operation of a conversion.
+"""Conversions by the real verb, killed and interrupted.
 
-Claims, as for a render (test_writers.py):
-- Killed before any operation, or in the middle of any write, while it reads or while it writes, the
-  same call makes the same bytes, and no temporary or working file stays; so after a power cut at
-  any moment.
-- Any operation may fail: one line that names the path, exit status 1, nothing half-written under a
-  final name; then as above.
-- Killed at random moments, whole processes of the real verb: the same. Ctrl-C and SIGTERM say how
-  to go on.
+Claims: killed at random moments, the same command makes the same bytes, and no temporary or working
+file stays. Ctrl-C and SIGTERM say how to go on. (test_transfers.py tries every file operation.)
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import random
 import shutil
@@ -25,86 +18,9 @@ from pathlib import Path
 import pytest
 
 from tests.faults import oracle
-from tests.faults.conftest import ROOT, Server
-from tests.faults.test_writers import (
-    Note,
-    Right,
-    Tally,
-    _check_answer,
-    _right,
-    cut_power_everywhere,
-    kill_everywhere,
-)
+from tests.faults.conftest import ROOT
+from tests.faults.harness import Note
 from tests.sharing.published import OBJECTS, published, tar
-
-
-@pytest.fixture(scope="module")
-def right(server: Server) -> Right:
-    disk = server.disk()
-    answer = server.run(disk, writer="convert")
-    assert answer.status == 0, answer
-    return _right(disk)
-
-
-@pytest.mark.parametrize("kind", ["new", "damaged"])
-def test_a_kill_at_any_file_operation_costs_nothing(
-    server: Server, right: Right, numbers: Note, kind: str
-) -> None:
-    tally = Tally(server, right, "convert")
-    points = kill_everywhere(tally, kind, torn=False)
-    kill_everywhere(tally, kind, torn=True)
-    numbers(
-        f"{kind} conversion: {points} kill points, {tally.tried} kills (plain and torn), "
-        f"{len(tally.wrong)} wrong"
-    )
-    assert points > 50
-    assert not tally.wrong, "\n".join(tally.wrong)
-
-
-def test_a_power_cut_at_any_moment_costs_nothing(
-    server: Server, right: Right, numbers: Note
-) -> None:
-    tally = Tally(server, right, "convert")
-    worlds, distinct = cut_power_everywhere(tally, "new")
-    numbers(
-        f"conversion: {worlds} states after a power cut, {distinct} distinct, "
-        f"{len(tally.wrong)} wrong"
-    )
-    assert distinct > 60
-    assert not tally.wrong, "\n".join(tally.wrong)
-
-
-@pytest.mark.parametrize(("code", "sticky"), [(errno.ENOSPC, True), (errno.EIO, False)])
-def test_any_file_operation_may_fail(
-    server: Server, right: Right, numbers: Note, code: int, sticky: bool
-) -> None:
-    tally, stopped = Tally(server, right, "convert"), 0
-    for n in range(1, 10_000):
-        disk = server.disk()
-        answer = server.run(disk, writer="convert", fail_at=n, fail_errno=code, sticky=sticky)
-        if answer.operations < n:
-            break
-        stopped += bool(answer.status)
-        _check_answer(answer, disk, right, code, tally, f"operation {n} fails")
-        tally.check(disk, f"operation {n} fails")
-    numbers(
-        f"conversion: {n - 1} operations fail with {errno.errorcode[code]}: {stopped} clear "
-        f"errors, {n - 1 - stopped} not needed, {len(tally.wrong)} wrong"
-    )
-    assert not tally.wrong, "\n".join(tally.wrong)
-
-
-def test_a_limit_on_file_sizes_is_a_full_disk(server: Server, right: Right) -> None:
-    tally = Tally(server, right, "convert")
-    largest = max(p.stat().st_size for p in right.folder.rglob("*"))
-    for limit in range(256, largest, 1024):
-        disk = server.disk()
-        answer = server.run(disk, writer="convert", largest_file=limit)
-        assert answer.status == 1, answer
-        _check_answer(answer, disk, right, errno.EFBIG, tally, f"limit {limit}")
-        tally.check(disk, f"limit {limit}")
-    assert tally.tried > 5
-    assert not tally.wrong, "\n".join(tally.wrong)
 
 
 @pytest.fixture(scope="module")

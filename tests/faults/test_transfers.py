@@ -1,10 +1,11 @@
-"""A fault at every file operation of a download, of a whole set and of some classes.
+"""A fault at every file operation of a conversion, of a download, and of some classes' download.
 
 Claims, as for a render (test_writers.py):
-- Killed before any operation, or in the middle of any write, the same call makes the same bytes,
-  and no partial, temporary or working file stays; so after a power cut at any moment.
+- Killed before any operation, or in the middle of any write, while it reads or while it writes, the
+  same call makes the same bytes, and no partial, temporary or working file stays; so after a power
+  cut at any moment.
 - Any operation may fail: one line that names the path, exit status 1, nothing half-written under a
-  final name; then as above.
+  final name; then as above. A limit on file sizes is told likewise.
 """
 
 from __future__ import annotations
@@ -15,28 +16,29 @@ import pytest
 
 from tests.faults import oracle
 from tests.faults.conftest import Server
-from tests.faults.test_writers import (
+from tests.faults.harness import (
     Note,
     Right,
     Tally,
-    _check_answer,
-    _right,
     cut_power_everywhere,
+    fail_everywhere,
     kill_everywhere,
+    limit_file_sizes,
+    undisturbed,
 )
 
+LEAST = {"convert": (50, 60), "download": (25, 40), "download classes": (25, 40)}
+"""Kill points, and distinct states after power cuts, that have to be there to be tried."""
 
-@pytest.fixture(scope="module", params=["download", "download classes"])
+
+@pytest.fixture(scope="module", params=LEAST)
 def writer(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def right(server: Server, writer: str) -> Right:
-    disk = server.disk()
-    answer = server.run(disk, writer=writer)
-    assert answer.status == 0, answer
-    return _right(disk)
+    return undisturbed(server, writer)
 
 
 @pytest.mark.parametrize("kind", ["new", "damaged"])
@@ -50,7 +52,7 @@ def test_a_kill_at_any_file_operation_costs_nothing(
         f"{writer}, {kind}: {points} kill points, {tally.tried} kills (plain and torn), "
         f"{len(tally.wrong)} wrong"
     )
-    assert points > 25
+    assert points > LEAST[writer][0]
     assert not tally.wrong, "\n".join(tally.wrong)
 
 
@@ -63,7 +65,7 @@ def test_a_power_cut_at_any_moment_costs_nothing(
         f"{writer}: {worlds} states after a power cut, {distinct} distinct, "
         f"{len(tally.wrong)} wrong"
     )
-    assert distinct > 40
+    assert distinct > LEAST[writer][1]
     assert not tally.wrong, "\n".join(tally.wrong)
 
 
@@ -71,21 +73,22 @@ def test_a_power_cut_at_any_moment_costs_nothing(
 def test_any_file_operation_may_fail(
     server: Server, right: Right, numbers: Note, writer: str, code: int, sticky: bool
 ) -> None:
-    tally, stopped = Tally(server, right, writer), 0
-    for n in range(1, 10_000):
-        disk = server.disk()
-        answer = server.run(disk, writer=writer, fail_at=n, fail_errno=code, sticky=sticky)
-        if answer.operations < n:
-            break
-        stopped += bool(answer.status)
-        _check_answer(answer, disk, right, code, tally, f"operation {n} fails")
-        tally.check(disk, f"operation {n} fails")
+    tally = Tally(server, right, writer)
+    tried, stopped = fail_everywhere(tally, "new", code, sticky=sticky)
     numbers(
-        f"{writer}: {n - 1} operations fail with {errno.errorcode[code]}"
+        f"{writer}: {tried} operations fail with {errno.errorcode[code]}"
         f"{' for good' if sticky else ' once'}: {stopped} clear errors, {len(tally.wrong)} wrong"
     )
     assert not tally.wrong, "\n".join(tally.wrong)
 
 
-def test_nothing_else_is_left(server: Server, right: Right) -> None:
+@pytest.mark.parametrize("writer", ["convert"], scope="module")
+def test_a_limit_on_file_sizes_is_a_full_disk(server: Server, right: Right, writer: str) -> None:
+    tally = Tally(server, right, writer)
+    limit_file_sizes(tally)
+    assert tally.tried > 5
+    assert not tally.wrong, "\n".join(tally.wrong)
+
+
+def test_nothing_else_is_left(right: Right) -> None:
     assert oracle.leftovers(right.folder) == []
