@@ -220,3 +220,9 @@ def write_manifest(
     )
     manifest.write(folder)
     return manifest
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """The content of every file of a folder, by its name in it."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}

@@ -14,7 +14,6 @@ import base64
 import io
 import re
 from functools import partial
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ import pytest
 from PIL import Image
 
 from tests.data.builders import Plan, build, label_of, latents_of, picture
+from tests.pages import Page
 from threedie.data.contact_sheet import write_contact_sheet
 from threedie.data.gallery import (
     MAX_BYTES,
@@ -31,53 +31,11 @@ from threedie.data.gallery import (
 )
 from threedie.errors import ConfigError, ManifestError
 
-VOID = {"meta", "img", "br", "path", "circle", "link", "input", "hr"}
-Tag = tuple[str, dict[str, str | None]]
-
-
-class Page(HTMLParser):
-    """All tags and the text of a page; fails on a tag that is not closed."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(convert_charrefs=True)
-        self.source = path.read_text(encoding="utf-8")
-        self.tags: list[Tag] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(self.source)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        assert len(dict(attrs)) == len(attrs)
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if not self._open or self._open[-1] not in ("script", "style"):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        """What is to be read, in single spaces."""
-        return " ".join(" ".join(self.words).split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of each tag of a kind."""
-        return [attrs for name, attrs in self.tags if name == tag]
-
 
 def page_of(tmp_path: Path, plan: Plan, **options: int) -> Page:
     """The gallery of a plan."""
     build(tmp_path / "data", plan)
-    return Page(write_gallery(tmp_path / "data", tmp_path / "g.html", **options))
+    return Page(write_gallery(tmp_path / "data", tmp_path / "g.html", **options).read_bytes())
 
 
 def thumbs(page: Page) -> list[Image.Image]:
@@ -275,7 +233,7 @@ def test_a_class_without_objects_says_so(tmp_path: Path) -> None:
         update={"class_id": "yak", "name": "yak", "label": 56, "objects": 0}
     )
     manifest.model_copy(update={"classes": (*manifest.classes, more)}).write(tmp_path / "data")
-    page = Page(write_gallery(tmp_path / "data", tmp_path / "g.html"))
+    page = Page(write_gallery(tmp_path / "data", tmp_path / "g.html").read_bytes())
     assert "No object of this class is in the shards." in page.text
 
 
@@ -319,7 +277,7 @@ def test_a_page_that_is_too_large_gets_smaller_pictures(
     sizes = set()
     for bound in (whole - 1, whole // 2, whole // 4):
         assert write_gallery(folder, out, max_bytes=bound).stat().st_size <= bound
-        sizes |= {image.size[0] for image in thumbs(Page(out))}
+        sizes |= {image.size[0] for image in thumbs(Page(out.read_bytes()))}
     assert sizes == {128, 96, 64}
     before = out.read_bytes()
     with pytest.raises(ConfigError, match="fewer objects"):

@@ -29,6 +29,7 @@ import pytest
 from rich.console import Console
 
 from tests.data import builders
+from tests.data.builders import tree
 from tests.data.server import Server, serving, wait_for_part
 from threedie.data.dataset import open_dataset
 from threedie.data.verify import verify_dataset
@@ -71,11 +72,6 @@ def run(what: str, out: Path, **options: Any) -> str:
     request = DownloadRequest(what=what, out=out, **options)
     download(request, console=Console(file=told, width=200))
     return told.getvalue()
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def test_all_of_it(server: Server, folder: Path, tmp_path: Path) -> None:

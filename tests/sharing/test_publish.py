@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.data import builders
+from tests.data.builders import tree
 from threedie import files
 from threedie.cli import main
 from threedie.data.stores import FolderStore, OnBytes
@@ -34,11 +35,6 @@ OTHER = builders.Plan(objects=tuple("abcde"), views=2, per_shard=2, size=24)
 def folder(tmp_path: Path) -> Path:
     builders.build(tmp_path / "set", PLAN)
     return tmp_path / "set"
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 class Watched(FolderStore):

@@ -31,6 +31,7 @@ from PIL import Image
 from rich.console import Console
 
 from tests.data import builders
+from tests.data.builders import tree
 from tests.data.server import Server, serving, wait_for_part
 from threedie.data.verify import verify_dataset
 from threedie.errors import ConfigError, ManifestError, StorageError
@@ -133,11 +134,6 @@ def run(out: Path, what: str = "tiny", **options: Any) -> str:
     request = DownloadRequest(what=what, out=out, **({"accept_license": True} | options))
     download(request, console=Console(file=told, width=200))
     return told.getvalue()
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def converted(tmp_path: Path) -> Path:

@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from tests.data import builders
+from tests.data.builders import tree
 from threedie.data import remote, urls
 from threedie.data.fetch import fetch
 from threedie.data.stores import FolderStore, Store, is_remote, open_store
@@ -34,11 +35,6 @@ PLAN = builders.Plan(objects=tuple("abcdefg"), views=4, per_shard=4, image_forma
 def folder(tmp_path: Path) -> Path:
     builders.build(tmp_path / "set", PLAN)
     return tmp_path / "set"
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def get(what: str, out: Path, **options: str) -> Path:

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from tests.benchmark.report.cases import Page
 from tests.data.builders import Plan, build
+from tests.pages import Page
 from threedie.benchmark.bench import bench
 from threedie.benchmark.report.write import write_report
 from threedie.benchmark.requests import BenchRequest

@@ -22,7 +22,6 @@ import pytest
 from tests.benchmark.report.cases import (
     FLAT,
     Json,
-    Page,
     body,
     changed,
     curve,
@@ -30,6 +29,7 @@ from tests.benchmark.report.cases import (
     record,
     run_folder,
 )
+from tests.pages import Page
 from threedie.benchmark.compare import compare
 from threedie.benchmark.grouping import read_entries
 from threedie.benchmark.report import write
