@@ -15,6 +15,7 @@ from threedie.render.lanes import Lane, harmless_environment, make_scratch
 from threedie.render.machine import Hardware, timeout_for
 from threedie.render.plan import Plan
 from threedie.render.worker import Task, WorkerConfig
+from threedie.words import room
 
 _TIMED_VIEWS = 5
 _TRIES = 5
@@ -47,7 +48,7 @@ def estimate(
         f"{making.image_format}, {making.channel_order})",
         f"shards   {len(plan.shards):,} of up to {making.objects_per_shard} objects"
         + (f"; {there:,} {'is' if there == 1 else 'are'} there" if there else ""),
-        f"disk     about {_bytes(total_bytes)} ({_bytes(free)} free)"
+        f"disk     about {room(int(total_bytes))} ({room(free)} free)"
         + ("  NOT ENOUGH" if total_bytes > free else ""),
         f"time     about {_duration(plan.n_objects * seconds)} with {workers} on "
         f"{making.device}: {making.views / seconds:.1f} views/s, timed on a few views",
@@ -122,14 +123,6 @@ def _existing(folder: Path) -> Path:
     return next(
         (p for p in (folder, *folder.resolve().parents) if p.is_dir()), Path(tempfile.gettempdir())
     )
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 def _duration(seconds: float) -> str:

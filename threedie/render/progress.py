@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -15,16 +14,12 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.progress import (
-    Progress as Bar,
-)
 
 from threedie.data.dealing import PlannedObject, PlannedShard
 from threedie.manifests.dataset import Failure, ShardEntry
 from threedie.render.plan import Plan
+from threedie.teller import Teller
 from threedie.words import clock, plural
-
-_LINE_EVERY_S = 10.0
 
 
 class Progress:
@@ -63,10 +58,9 @@ class ConsoleProgress(Progress):
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._views = self._total = self._found = self._rendered = self._failures = 0
-        self._begun = self._last_line = time.monotonic()
-        self._bar = Bar(
+        self._teller = Teller(
+            console,
             TextColumn("[bold]render"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
@@ -76,25 +70,23 @@ class ConsoleProgress(Progress):
             TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
         )
-        self._task = self._bar.add_task("", start=False, rate="", failures=0, total=None)
+        bar = self._teller.bar
+        self._task = bar.add_task("", start=False, rate="", failures=0, total=None)
 
     def start(self, plan: Plan, shards: Sequence[PlannedShard]) -> None:
         """Show what is planned, and the bar."""
         making, self._views = plan.making, plan.making.views
         self._total = sum(len(shard.objects) for shard in shards)
         some = f" of {len(plan.shards)}" if len(shards) < len(plan.shards) else ""
-        self._say(
+        self._teller.say(
             f"{plural(self._total, 'object')} × {plural(self._views, 'view')} at {making.size} px, "
             f"recipe {making.recipe.name}, {making.quality}, {making.device}, "
             f"{len(shards)}{some} {'shard' if len(plan.shards) == 1 else 'shards'}"
         )
-        if self._console.is_terminal:
-            self._bar.update(self._task, total=self._total)
-            self._bar.start()
-            self._bar.start_task(self._task)
+        self._teller.begin()
+        self._teller.bar.update(self._task, total=self._total)
+        self._teller.bar.start_task(self._task)
 
     def found(self, objects: int, failures: int) -> None:
         """Count what is there from before; it takes no part in rate and ETA."""
@@ -119,35 +111,32 @@ class ConsoleProgress(Progress):
     def gave_up(self, failure: Failure) -> None:
         """Name a failure."""
         self._failures += 1
-        self._say(
+        self._teller.say(
             f"[yellow]failed[/] {escape(failure.object)} ({failure.stage}, {failure.attempts} "
-            f"attempts): {escape(failure.error)}"
+            f"attempts): {escape(failure.error)}",
+            markup=True,
         )
         self._update()
 
     def shard(self, entry: ShardEntry) -> None:
         """Name a finished shard."""
-        self._say(f"{entry.name}: {plural(entry.samples, 'object')}, {entry.bytes / 2**20:.1f} MiB")
+        size = f"{entry.bytes / 2**20:.1f} MiB"
+        self._teller.say(f"{entry.name}: {plural(entry.samples, 'object')}, {size}")
 
     def close(self) -> None:
         """Take the bar away."""
-        if self._bar.live.is_started:
-            self._bar.stop()
+        self._teller.close()
 
     def _update(self) -> None:
-        done, elapsed = self._found + self._rendered, time.monotonic() - self._begun
-        rate = self._rendered * self._views / max(elapsed, 1e-9)
-        self._bar.update(
+        done, elapsed = self._found + self._rendered, self._teller.seconds
+        rate = self._rendered * self._views / elapsed
+        self._teller.bar.update(
             self._task, completed=done, rate=f"{rate:.1f} views/s", failures=self._failures
         )
-        if self._console.is_terminal or time.monotonic() - self._last_line < _LINE_EVERY_S:
+        if not self._teller.line_is_due():
             return
-        self._last_line = time.monotonic()
         left = (self._total - done) * elapsed / max(self._rendered, 1)
-        self._say(
+        self._teller.say(
             f"{done:,}/{self._total:,} objects ({100 * done / max(self._total, 1):.0f} %), "
             f"{rate:.1f} views/s, {self._failures} failed, ETA {clock(left)}"
         )
-
-    def _say(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)

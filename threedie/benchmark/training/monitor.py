@@ -30,6 +30,7 @@ from threedie.benchmark.training.config import RunConfig
 from threedie.benchmark.training.events import Events
 from threedie.data.urls import shown
 from threedie.errors import ConfigError
+from threedie.words import clock
 
 _LINE_EVERY_S = 10.0
 _ASIDE = ("step", "pairs", "epoch", "lr", "seconds")
@@ -107,7 +108,7 @@ class Monitor:
         left = (self._steps - step) * seconds / max(1, step - self._first)
         self.note(
             f"{self._title}: step {step:,}/{self._steps:,}, {row['pairs_per_s']:.0f} pairs/s, "
-            f"ETA {_clock(left)}, {_losses(row)}"
+            f"ETA {clock(left)}, {_losses(row)}"
         )
 
 
@@ -135,12 +136,6 @@ def _losses(row: Mapping[str, float]) -> str:
 def _tag(name: str) -> str:
     group, _, rest = name.partition("_")
     return f"{group}/{rest}" if group in ("online", "repr") else f"train/{name}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
 
 
 def _wandb(config: RunConfig, folder: Path) -> Any:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     TaskProgressColumn,
@@ -13,13 +10,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.progress import (
-    Progress as Bar,
-)
 
+from threedie.teller import Teller
 from threedie.words import clock
-
-_LINE_EVERY_S = 10.0
 
 
 class ConvertProgress:
@@ -52,8 +45,8 @@ class ConsoleProgress(ConvertProgress):
     """
 
     def __init__(self, console: Console) -> None:
-        self._console = console
-        self._bar = Bar(
+        self._teller = Teller(
+            console,
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
@@ -61,11 +54,8 @@ class ConsoleProgress(ConvertProgress):
             TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
         )
-        self._task = self._bar.add_task("", visible=False, state="")
-        self._begun = self._last_line = time.monotonic()
+        self._task = self._teller.bar.add_task("", visible=False, state="")
         self._phase, self._done, self._first = "", 0, 0
         self._total: int | None = None
 
@@ -75,8 +65,8 @@ class ConsoleProgress(ConvertProgress):
 
     def read(self, size: int, objects: int) -> None:
         """Move it."""
-        seconds = max(time.monotonic() - self._begun, 1e-9)
-        speed = f"{size / 2**20:,.0f} MiB, {size / 2**20 / seconds:.0f} MiB/s, {objects:,} objects"
+        mib = size / 2**20
+        speed = f"{mib:,.0f} MiB, {mib / self._teller.seconds:.0f} MiB/s, {objects:,} objects"
         self._move(size, speed)
 
     def writing(self, objects: int, done: int) -> None:
@@ -87,35 +77,29 @@ class ConsoleProgress(ConvertProgress):
     def wrote(self, objects: int) -> None:
         """Move it."""
         done = self._done + objects
-        seconds = max(time.monotonic() - self._begun, 1e-9)
-        rate = (done - self._first) / seconds
+        rate = (done - self._first) / self._teller.seconds
         self._move(done, f"{done:,}/{self._total or 0:,} objects, {rate:,.0f} a second")
 
     def say(self, line: str) -> None:
         """Print it above the bar."""
-        self._console.print(escape(line), highlight=False, soft_wrap=True)
+        self._teller.say(line)
 
     def close(self) -> None:
         """Take the bar away."""
-        if self._bar.live.is_started:
-            self._bar.stop()
+        self._teller.close()
 
     def _start(self, phase: str, total: int | None, done: int) -> None:
         self._phase, self._total, self._done, self._first = phase, total, done, done
-        self._begun = self._last_line = time.monotonic()
-        self._bar.reset(self._task, total=total, description=phase, visible=True, state="")
-        if self._console.is_terminal and not self._bar.live.is_started:
-            self._bar.start()
+        self._teller.bar.reset(self._task, total=total, description=phase, visible=True, state="")
+        self._teller.begin()
 
     def _move(self, done: int, state: str) -> None:
         self._done = done
-        self._bar.update(self._task, completed=done, state=state)
-        now = time.monotonic()
-        if self._console.is_terminal or now - self._last_line < _LINE_EVERY_S:
+        self._teller.bar.update(self._task, completed=done, state=state)
+        if not self._teller.line_is_due():
             return
-        self._last_line = now
         ahead = ""
         if self._total and done > self._first:
-            left = (self._total - done) * (now - self._begun) / (done - self._first)
+            left = (self._total - done) * self._teller.seconds / (done - self._first)
             ahead = f" ({100 * done / self._total:.0f} %), ETA {clock(left)}"
         self.say(f"{self._phase}: {state}{ahead}")
