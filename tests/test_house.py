@@ -39,6 +39,19 @@ BELOW = {
         "baselines",
         "benchmark",
     },
+    "leaderboard": {
+        "errors",
+        "names",
+        "words",
+        "files",
+        "teller",
+        "manifests",
+        "data",
+        "render",
+        "baselines",
+        "benchmark",
+        "leaderboard",
+    },
 }
 """What each room may import; what stands beside the rooms (cli, listings, doctor), all."""
 
@@ -66,6 +79,8 @@ def sources() -> list[Path]:
         "import threedie.render.engine, threedie.render.run",
         "import threedie.baselines, threedie.listings, threedie.manifests.results",
         "import threedie.benchmark.report.write",
+        "import threedie.benchmark.evaluation.items, threedie.benchmark.evaluation.frozen_truth",
+        "import threedie.benchmark.evaluation.findings",
         "from threedie.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ],
 )

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from threedie.benchmark.evaluation import metrics
 from threedie.benchmark.evaluation.metrics import Array, Ints, Statistic
-from threedie.benchmark.evaluation.retrieval import Ranks, Retrieved
 from threedie.benchmark.evaluation.targets import SCENE_OUTPUTS, Pairs, Truth
 from threedie.manifests.results import Number
+
+if TYPE_CHECKING:
+    from threedie.benchmark.evaluation.retrieval import Ranks, Retrieved
 
 HITS = (1, 2, 5, 10)
 TOP5_CLASSES = 6

@@ -12,6 +12,7 @@ import numpy as np
 from threedie.benchmark.evaluation.bootstrap import Resampler
 from threedie.benchmark.evaluation.findings import Finding, Given, Measured
 from threedie.benchmark.evaluation.metrics import Ints
+from threedie.benchmark.evaluation.targets import Named
 from threedie.benchmark.reading.split import Split
 from threedie.manifests.results import Curve, Number
 
@@ -35,7 +36,7 @@ class Tables:
         self._edges = np.asarray(edges_deg)
         self._seed, self._resamples, self._splits = seed, resamples, splits
         self._resamplers: dict[str, Resampler] = {}
-        self._classes = {name: _classes(split) for name, split in splits.items()}
+        self._classes = {name: named_classes(split) for name, split in splits.items()}
 
     def add(self, part: str, findings: Iterable[Finding]) -> None:
         """Put metrics into the tables of a part."""
@@ -81,7 +82,7 @@ class Tables:
         return self._resamplers[name]
 
 
-def _classes(split: Split) -> tuple[list[str], Ints]:
+def named_classes(split: Named) -> tuple[list[str], Ints]:
     """Names of the classes that a split has, and each object's place among them."""
     labels, class_N = np.unique(split.labels_N, return_inverse=True)
     firsts = [int(np.argmax(split.labels_N == label)) for label in labels]

@@ -7,12 +7,12 @@ Flat view numbers are n·V + v. Quaternions are xyzw.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from threedie.benchmark.evaluation.metrics import Array, Ints, geodesic_deg
-from threedie.benchmark.reading.split import Split
 from threedie.manifests.latents import (
     COLUMNS,
     euler_to_quaternion_xyzw,
@@ -38,6 +38,26 @@ class Pairs:
         return self.object_R * n_views + self.first_R, self.object_R * n_views + self.second_R
 
 
+class Labelled(Protocol):
+    """A split, or what is kept of one."""
+
+    @property
+    def latents_NVL(self) -> Array:
+        """Published column order."""
+
+    @property
+    def labels_N(self) -> Ints:
+        """By object."""
+
+
+class Named(Labelled, Protocol):
+    """A split, or what is kept of one, with its objects."""
+
+    @property
+    def objects_N(self) -> NDArray[np.str_]:
+        """`<class>/<object>`."""
+
+
 class Truth:
     """The targets of a split's views.
 
@@ -46,7 +66,7 @@ class Truth:
         classes_K: the labels that stand in the train split; class k is classes_K[k].
     """
 
-    def __init__(self, split: Split, classes_K: Ints) -> None:
+    def __init__(self, split: Labelled, classes_K: Ints) -> None:
         latents_NVL = split.latents_NVL
         self.n_objects, self.n_views = latents_NVL.shape[:2]
         self.rotation_NV4 = euler_to_quaternion_xyzw(latents_NVL[..., :3])

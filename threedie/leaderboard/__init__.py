@@ -1,0 +1,1 @@
+"""Entries that anybody can check, numbers that only the verifier writes, and the pages of both."""

@@ -1,0 +1,113 @@
+"""verification.json: what the verifier found of one entry. The site prints its numbers, no others.
+
+It stands beside submission.json and is written by the verifier only. `entry_sha256` ties it to the
+entry's files: of an entry that has changed since, it says nothing any more.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from threedie.manifests.dataset import Count, Model, Sha256
+from threedie.manifests.entries import Date, Line, Slug
+from threedie.manifests.results import MetricName, NumbersFile, PartName
+
+FILE_NAME = "verification.json"
+
+Level = Literal["reported", "recomputed", "re-probed", "re-run", "fresh-render", "retrained"]
+LEVELS: tuple[Level, ...] = (
+    "reported",
+    "recomputed",
+    "re-probed",
+    "re-run",
+    "fresh-render",
+    "retrained",
+)
+"""From what somebody says to what somebody else has done again."""
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+CheckName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,59}$")]
+
+
+class Check(Model):
+    """One thing that was looked at."""
+
+    name: CheckName
+    ok: bool
+    says: Text
+
+
+class Measured(Model):
+    """One metric of an entry, over its seeds."""
+
+    value: float | None
+    """Mean over seeds; null where undefined, and `note` says why."""
+    low: float | None = None
+    """2.5 % and 97.5 % of the bootstrap over seeds, then objects."""
+    high: float | None = None
+    std: float | None = None
+    """Over seeds, unbiased; null for one seed."""
+    per_seed: tuple[float | None, ...]
+    objects: Count
+    """Val objects it rests on."""
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Measured:
+        if self.value is None and not self.note:
+            raise ValueError("a metric that is null needs a note that says why")
+        if (self.low is None) != (self.high is None):
+            raise ValueError("an interval has two ends, or none")
+        return self
+
+
+class Evaluator(Model):
+    """What computed it."""
+
+    threedie: str
+    numpy: str
+    python: str
+
+
+class Step(Model):
+    """One level that was tried, with its evidence."""
+
+    level: Level
+    passed: bool
+    on: Date
+    says: Text
+    checks: tuple[Check, ...]
+    deltas: dict[str, float] = Field(default_factory=dict)
+    """What was found again minus what is recomputed, by `part/metric`."""
+
+
+class Verification(NumbersFile):
+    """verification.json."""
+
+    advice = "`3die leaderboard verify ENTRY` writes it."
+    foreign = "not a verification of threedie; verify the entry again"
+
+    schema_version: Literal[1] = 1
+    id: Slug
+    entry_sha256: Sha256
+    """Over the names and contents of the entry's files (leaderboard.folder.entry_sha256)."""
+    protocol: str
+    """Name and version, `3die-v1/1`."""
+    list_sha256: Sha256
+    level: Level
+    """The highest that was passed, with all below that were tried."""
+    verified: Date
+    by: Line
+    evaluator: Evaluator
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1)]
+    metrics: dict[PartName, dict[MetricName, Measured]]
+    replicates: dict[str, tuple[float, ...]]
+    """Bootstrap replicates of the metrics that rows are told apart by, by `part/metric`. All
+    entries of one list have the same draws of objects: differences are paired."""
+    checks: tuple[Check, ...]
+    """Of "recomputed"; all are ok."""
+    warnings: tuple[Check, ...] = ()
+    """Plausibility: nothing is refused for it, and all of it is shown."""
+    steps: tuple[Step, ...] = ()
+    """Deeper levels, in the order in which they were tried."""
