@@ -1,0 +1,202 @@
+"""What a board holds, for its pages: rows, rows that wait, and all that was left out and why.
+
+Numbers are taken from verification.json only, and only where it is of the entry's very files and
+of the board's list. Nothing stops a build: what can't be read is left out, and said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from threedie.benchmark.report.privacy import shown
+from threedie.errors import ManifestError
+from threedie.leaderboard.folder import EntryFiles, read_entry
+from threedie.manifests import boards, status, verification
+from threedie.manifests.boards import Board
+from threedie.manifests.entries import RANKED_RUNS, Submission
+from threedie.manifests.status import Status
+from threedie.manifests.verification import Measured, Verification
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One entry whose submission could be read."""
+
+    folder: str
+    """Within the board: `entries/2026/sie-repro`."""
+    submission: Submission
+    verification: Verification | None
+    """None unless it is of these very files."""
+    waits: str
+    """Why there is none; empty where there is."""
+    status: Status | None
+    texts: Mapping[str, str]
+    """card.md, config.json and cite.bib, where they are."""
+    files: tuple[tuple[str, int, str], ...]
+    """Name, bytes, SHA-256 of each."""
+
+    @property
+    def slug(self) -> str:
+        """Its id."""
+        return self.submission.id
+
+    @property
+    def seeds(self) -> int:
+        """Verified runs."""
+        return len(self.verification.seeds) if self.verification else 0
+
+    @property
+    def retracted(self) -> bool:
+        """Whether it counts no more."""
+        return self.status is not None and self.status.state == "retracted"
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it has a rank at all: verified, enough seeds, not retracted."""
+        return self.seeds >= RANKED_RUNS and not self.retracted
+
+    def measured(self, part: str, metric: str) -> Measured | None:
+        """One verified metric."""
+        return self.verification.metrics.get(part, {}).get(metric) if self.verification else None
+
+    def value(self, key: str) -> float | None:
+        """The mean over seeds of `part/metric`."""
+        found = self.measured(*key.split("/"))
+        return found.value if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A folder that has no row with numbers."""
+
+    folder: str
+    kind: str
+    """A word or two: "refused", "waiting"."""
+    says: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stock:
+    """All of a board that its pages show."""
+
+    board: Board
+    rules: str | None
+    """RULES.md."""
+    entries: tuple[Entry, ...]
+    """With a verification, in the order of their folders."""
+    waiting: tuple[Entry, ...]
+    selftests: tuple[Entry, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def found(self) -> int:
+        """Folders of entries in the board, read or not."""
+        return len(self.entries) + len(self.left_out)
+
+
+def collect(root: Path) -> Stock:
+    """Read a board.
+
+    Raises:
+        ManifestError: no board.json, or a wrong one. Entries raise nothing: they are left out.
+    """
+    board = Board.read(root / boards.FILE_NAME)
+    rows, waiting, left_out, taken = list[Entry](), list[Entry](), list[LeftOut](), {}
+    for folder in _folders(root / "entries", depth=2):
+        name = folder.relative_to(root).as_posix()
+        try:
+            entry = _entry(folder, name, board)
+            other = taken.setdefault(entry.slug, name)
+            if other != name:
+                raise ManifestError(f"its id is '{entry.slug}', which {other} has too.")
+        except (ManifestError, OSError) as err:
+            left_out.append(LeftOut(shown(name), "refused", _reason(err, folder)))
+            continue
+        (rows if entry.verification else waiting).append(entry)
+        if entry.waits:
+            left_out.append(LeftOut(name, "waiting", entry.waits))
+    return Stock(
+        board=board,
+        rules=_rules(root / "RULES.md"),
+        entries=tuple(rows),
+        waiting=tuple(waiting),
+        selftests=tuple(_selftests(root, board)),
+        left_out=tuple(left_out),
+    )
+
+
+def _folders(root: Path, *, depth: int) -> Iterator[Path]:
+    """Folders at this depth, in the order of their names; what else stands there is no entry."""
+    for path in sorted(root.iterdir()) if root.is_dir() else ():
+        if path.is_dir() and not path.name.startswith("."):
+            yield from [path] if depth == 1 else _folders(path, depth=depth - 1)
+
+
+def _selftests(root: Path, board: Board) -> Iterator[Entry]:
+    for folder in _folders(root / "selftests", depth=1):
+        try:
+            entry = _entry(folder, folder.relative_to(root).as_posix(), board)
+        except (ManifestError, OSError):
+            continue  # the verifier's own tests say so; they are no entry that could be missed
+        if entry.verification:
+            yield entry
+
+
+def _entry(folder: Path, name: str, board: Board) -> Entry:
+    found = read_entry(folder)
+    if found.submission.id != folder.name:
+        raise ManifestError(f"its id is '{found.submission.id}', but its folder is {folder.name}.")
+    verified, waits = _verification(found, board)
+    return Entry(
+        folder=name,
+        submission=found.submission,
+        verification=verified,
+        waits=waits,
+        status=Status.read(folder / status.FILE_NAME)
+        if status.FILE_NAME in found.contents
+        else None,
+        texts={
+            n: found.contents[n].decode("utf-8", "replace")
+            for n in ("card.md", "config.json", "cite.bib")
+            if n in found.contents
+        },
+        files=tuple(
+            (n, len(content), hashlib.sha256(content).hexdigest())
+            for n, content in sorted(found.contents.items())
+        ),
+    )
+
+
+def _verification(found: EntryFiles, board: Board) -> tuple[Verification | None, str]:
+    """The verification if it holds for these files and this board, else why not."""
+    path = found.path / verification.FILE_NAME
+    if verification.FILE_NAME not in found.contents:
+        return None, "not verified yet"
+    try:
+        verified = Verification.read(path)
+    except ManifestError as err:
+        return None, f"needs verification: {_reason(err, found.path)}"
+    protocol = f"{board.protocol.name}/{board.protocol.version}"
+    stale = {
+        "its files have changed since": verified.entry_sha256 != found.sha256,
+        "its verification is of another entry": verified.id != found.submission.id,
+        "it was verified against another list": verified.list_sha256 != board.list_sha256,
+        f"it was verified under {verified.protocol}": verified.protocol != protocol,
+    }
+    wrong = [why for why, holds in stale.items() if holds]
+    return (None, shown(f"needs verification: {wrong[0]}")) if wrong else (verified, "")
+
+
+def _rules(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _reason(err: Exception, folder: Path) -> str:
+    """What was wrong, without where the board lies on this machine."""
+    return shown(str(err).replace(f"{folder}/", "").replace(str(folder), folder.name), longest=400)
