@@ -21,6 +21,9 @@ from threedie.manifests.status import Status
 from threedie.manifests.verification import Measured, Verification
 
 
+SELFTEST = "self-test"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
     """One entry whose submission could be read."""
@@ -74,7 +77,7 @@ class LeftOut:
 
     folder: str
     kind: str
-    """A word or two: "refused", "waiting"."""
+    """refused, waiting, or self-test."""
     says: str
 
 
@@ -94,7 +97,7 @@ class Stock:
     @property
     def found(self) -> int:
         """Folders of entries in the board, read or not."""
-        return len(self.entries) + len(self.left_out)
+        return len(self.entries) + sum(left.kind != SELFTEST for left in self.left_out)
 
 
 def collect(root: Path) -> Stock:
@@ -104,7 +107,8 @@ def collect(root: Path) -> Stock:
         ManifestError: no board.json, or a wrong one. Entries raise nothing: they are left out.
     """
     board = Board.read(root / boards.FILE_NAME)
-    rows, waiting, left_out, taken = list[Entry](), list[Entry](), list[LeftOut](), {}
+    rows, waiting, left_out = list[Entry](), list[Entry](), list[LeftOut]()
+    taken: dict[str, str] = {}
     for folder in _folders(root / "entries", depth=2):
         name = folder.relative_to(root).as_posix()
         try:
@@ -118,12 +122,14 @@ def collect(root: Path) -> Stock:
         (rows if entry.verification else waiting).append(entry)
         if entry.waits:
             left_out.append(LeftOut(name, "waiting", entry.waits))
+    selftests = [_selftest(f, root, board) for f in _folders(root / "selftests", depth=1)]
+    left_out += [s for s in selftests if isinstance(s, LeftOut)]
     return Stock(
         board=board,
         rules=_rules(root / "RULES.md"),
         entries=tuple(rows),
         waiting=tuple(waiting),
-        selftests=tuple(_selftests(root, board)),
+        selftests=tuple(s for s in selftests if isinstance(s, Entry)),
         left_out=tuple(left_out),
     )
 
@@ -132,20 +138,22 @@ def _folders(root: Path, *, depth: int) -> Iterator[Path]:
     """Folders at this depth, in the order of their names; what else stands there is no entry."""
     for path in sorted(root.iterdir()) if root.is_dir() else ():
         if path.is_dir() and not path.name.startswith("."):
-            yield from [path] if depth == 1 else _folders(path, depth=depth - 1)
+            whole = depth == 1 or path.is_symlink()  # a link is refused, not followed
+            yield from [path] if whole else _folders(path, depth=depth - 1)
 
 
-def _selftests(root: Path, board: Board) -> Iterator[Entry]:
-    for folder in _folders(root / "selftests", depth=1):
-        try:
-            entry = _entry(folder, folder.relative_to(root).as_posix(), board)
-        except (ManifestError, OSError):
-            continue  # the verifier's own tests say so; they are no entry that could be missed
-        if entry.verification:
-            yield entry
+def _selftest(folder: Path, root: Path, board: Board) -> Entry | LeftOut:
+    name = folder.relative_to(root).as_posix()
+    try:
+        entry = _entry(folder, name, board)
+    except (ManifestError, OSError) as err:
+        return LeftOut(shown(name), SELFTEST, _reason(err, folder))
+    return entry if entry.verification else LeftOut(name, SELFTEST, entry.waits)
 
 
 def _entry(folder: Path, name: str, board: Board) -> Entry:
+    if folder.is_symlink():
+        raise ManifestError("is a link; an entry is a folder of its own.")
     found = read_entry(folder)
     if found.submission.id != folder.name:
         raise ManifestError(f"its id is '{found.submission.id}', but its folder is {folder.name}.")
