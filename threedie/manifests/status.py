@@ -9,8 +9,6 @@ from pydantic import Field
 from threedie.manifests.entries import Date
 from threedie.manifests.results import NumbersFile
 
-FILE_NAME = "status.json"
-
 
 class Status(NumbersFile):
     """status.json."""

@@ -72,12 +72,13 @@ def _mark(mark: Mark) -> Iterator[str]:
     kind = f'class="l-{mark.ink}" fill="none" stroke-width="1.5"'
     if not mark.hollow:
         kind = f'class="f-{mark.ink}"'
-    says = f"<title>{escape(mark.says, quote=False)}</title>" if mark.says else ""
     if outline is None:
-        yield f'<circle {kind} cx="{_n(x)}" cy="{_n(y)}" r="{_n(RADIUS)}">{says}</circle>'
+        tag, where = "circle", f'cx="{_n(x)}" cy="{_n(y)}" r="{_n(RADIUS)}"'
     else:
         corners = " ".join(f"{_n(x + a)},{_n(y + b)}" for a, b in outline)
-        yield f'<polygon {kind} points="{corners}">{says}</polygon>'
+        tag, where = "polygon", f'points="{corners}"'
+    says = f"<title>{escape(mark.says, quote=False)}</title></{tag}>" if mark.says else ""
+    yield f"<{tag} {kind} {where}{f'>{says}' if says else '/>'}"
 
 
 def _path(points: tuple[Point, ...]) -> str:

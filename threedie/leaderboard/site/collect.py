@@ -7,19 +7,19 @@ of the board's list. Nothing stops a build: what can't be read is left out, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from threedie.benchmark.report.privacy import shown
-from threedie.errors import ManifestError
-from threedie.leaderboard.folder import EntryFiles, read_entry
-from threedie.manifests import boards, status, verification
+from threedie.errors import ManifestError, ThreedieError
+from threedie.leaderboard.board import OpenBoard, open_board
+from threedie.leaderboard.folder import CARD, CITATION, CONFIG, STATUS, EntryFiles, read_entry
+from threedie.manifests import verification
 from threedie.manifests.boards import Board
 from threedie.manifests.entries import RANKED_RUNS, Submission
 from threedie.manifests.status import Status
 from threedie.manifests.verification import Measured, Verification
-
 
 SELFTEST = "self-test"
 
@@ -86,6 +86,8 @@ class Stock:
     """All of a board that its pages show."""
 
     board: Board
+    listed: int
+    """Views in the frozen list."""
     rules: str | None
     """RULES.md."""
     entries: tuple[Entry, ...]
@@ -104,56 +106,47 @@ def collect(root: Path) -> Stock:
     """Read a board.
 
     Raises:
-        ManifestError: no board.json, or a wrong one. Entries raise nothing: they are left out.
+        ManifestError: board.json or truth.npz is absent or wrong. Entries raise nothing: they are
+            left out.
     """
-    board = Board.read(root / boards.FILE_NAME)
+    opened = open_board(root)
     rows, waiting, left_out = list[Entry](), list[Entry](), list[LeftOut]()
     taken: dict[str, str] = {}
-    for folder in _folders(root / "entries", depth=2):
+    for folder in opened.entries():
         name = folder.relative_to(root).as_posix()
         try:
-            entry = _entry(folder, name, board)
+            entry = _entry(folder, name, opened)
             other = taken.setdefault(entry.slug, name)
             if other != name:
                 raise ManifestError(f"its id is '{entry.slug}', which {other} has too.")
-        except (ManifestError, OSError) as err:
+        except (ThreedieError, OSError) as err:
             left_out.append(LeftOut(shown(name), "refused", _reason(err, folder)))
             continue
         (rows if entry.verification else waiting).append(entry)
         if entry.waits:
             left_out.append(LeftOut(name, "waiting", entry.waits))
-    selftests = [_selftest(f, root, board) for f in _folders(root / "selftests", depth=1)]
-    left_out += [s for s in selftests if isinstance(s, LeftOut)]
+    selftests = [_selftest(folder, opened) for folder in opened.selftests()]
     return Stock(
-        board=board,
+        board=opened.config,
+        listed=len(opened.truth.listed),
         rules=_rules(root / "RULES.md"),
         entries=tuple(rows),
         waiting=tuple(waiting),
         selftests=tuple(s for s in selftests if isinstance(s, Entry)),
-        left_out=tuple(left_out),
+        left_out=(*left_out, *(s for s in selftests if isinstance(s, LeftOut))),
     )
 
 
-def _folders(root: Path, *, depth: int) -> Iterator[Path]:
-    """Folders at this depth, in the order of their names; what else stands there is no entry."""
-    for path in sorted(root.iterdir()) if root.is_dir() else ():
-        if path.is_dir() and not path.name.startswith("."):
-            whole = depth == 1 or path.is_symlink()  # a link is refused, not followed
-            yield from [path] if whole else _folders(path, depth=depth - 1)
-
-
-def _selftest(folder: Path, root: Path, board: Board) -> Entry | LeftOut:
-    name = folder.relative_to(root).as_posix()
+def _selftest(folder: Path, board: OpenBoard) -> Entry | LeftOut:
+    name = folder.relative_to(board.root).as_posix()
     try:
         entry = _entry(folder, name, board)
-    except (ManifestError, OSError) as err:
+    except (ThreedieError, OSError) as err:
         return LeftOut(shown(name), SELFTEST, _reason(err, folder))
     return entry if entry.verification else LeftOut(name, SELFTEST, entry.waits)
 
 
-def _entry(folder: Path, name: str, board: Board) -> Entry:
-    if folder.is_symlink():
-        raise ManifestError("is a link; an entry is a folder of its own.")
+def _entry(folder: Path, name: str, board: OpenBoard) -> Entry:
     found = read_entry(folder)
     if found.submission.id != folder.name:
         raise ManifestError(f"its id is '{found.submission.id}', but its folder is {folder.name}.")
@@ -163,12 +156,10 @@ def _entry(folder: Path, name: str, board: Board) -> Entry:
         submission=found.submission,
         verification=verified,
         waits=waits,
-        status=Status.read(folder / status.FILE_NAME)
-        if status.FILE_NAME in found.contents
-        else None,
+        status=Status.read(folder / STATUS) if STATUS in found.contents else None,
         texts={
             n: found.contents[n].decode("utf-8", "replace")
-            for n in ("card.md", "config.json", "cite.bib")
+            for n in (CARD, CONFIG, CITATION)
             if n in found.contents
         },
         files=tuple(
@@ -178,7 +169,7 @@ def _entry(folder: Path, name: str, board: Board) -> Entry:
     )
 
 
-def _verification(found: EntryFiles, board: Board) -> tuple[Verification | None, str]:
+def _verification(found: EntryFiles, board: OpenBoard) -> tuple[Verification | None, str]:
     """The verification if it holds for these files and this board, else why not."""
     path = found.path / verification.FILE_NAME
     if verification.FILE_NAME not in found.contents:
@@ -187,12 +178,11 @@ def _verification(found: EntryFiles, board: Board) -> tuple[Verification | None,
         verified = Verification.read(path)
     except ManifestError as err:
         return None, f"needs verification: {_reason(err, found.path)}"
-    protocol = f"{board.protocol.name}/{board.protocol.version}"
     stale = {
         "its files have changed since": verified.entry_sha256 != found.sha256,
         "its verification is of another entry": verified.id != found.submission.id,
-        "it was verified against another list": verified.list_sha256 != board.list_sha256,
-        f"it was verified under {verified.protocol}": verified.protocol != protocol,
+        "it was verified against another list": verified.list_sha256 != board.config.list_sha256,
+        f"it was verified under {verified.protocol}": verified.protocol != board.protocol,
     }
     wrong = [why for why, holds in stale.items() if holds]
     return (None, shown(f"needs verification: {wrong[0]}")) if wrong else (verified, "")

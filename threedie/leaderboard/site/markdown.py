@@ -50,7 +50,9 @@ def _blocks(lines: list[str], top: int) -> Iterator[Markup]:
     while i < len(lines):
         line = lines[i]
         if line.startswith("```"):
-            end = next((j for j in range(i + 1, len(lines)) if lines[j].startswith("```")), len(lines))
+            end = next(
+                (j for j in range(i + 1, len(lines)) if lines[j].startswith("```")), len(lines)
+            )
             yield Markup('<pre tabindex="0">{}</pre>').format("\n".join(lines[i + 1 : end]))
             i = end + 1
         elif heading := _HEADING.fullmatch(line):

@@ -62,9 +62,7 @@ def rank_ranges(
     return [RankRange(1 + int(b), count - int(w)) for b, w in zip(better_N, worse_N, strict=True)]
 
 
-def p_of_pair(
-    first: tuple[float, Sequence[float]], second: tuple[float, Sequence[float]]
-) -> float:
+def p_of_pair(first: tuple[float, Sequence[float]], second: tuple[float, Sequence[float]]) -> float:
     """Two-sided p of no difference, of two rows alone: value and replicates of each."""
     z_NN = _scores(np.array([first[0], second[0]]), np.array([first[1], second[1]], float))
     return math.erfc(abs(float(z_NN[0, 1])) / math.sqrt(2))
