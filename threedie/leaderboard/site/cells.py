@@ -77,10 +77,11 @@ def number(metric: str, value: float | None, *, digits: int | None = None) -> st
 
 
 def interval(metric: str, found: Measured | None) -> str:
-    """`0.712 to 0.741`, or nothing."""
+    """`0.712–0.741`, `−0.003 to 0.001`, or nothing."""
     if found is None or found.low is None or found.high is None:
         return ""
-    return f"{number(metric, found.low)} to {number(metric, found.high)}"
+    between = " to " if min(found.low, found.high) < 0 else "–"
+    return f"{number(metric, found.low)}{between}{number(metric, found.high)}"
 
 
 def _is_degrees(metric: str) -> bool:

@@ -48,7 +48,7 @@ def plot(entries: Sequence[Entry], selftests: Sequence[Entry]) -> Drawing | None
 
     Args:
         entries: all; those without a rank are not drawn.
-        selftests: the one called "chance" gives dashed lines.
+        selftests: the one called "chance" is said, and drawn where the axes reach it.
     """
     placed = _placed(entries)
     if not placed:
@@ -56,16 +56,18 @@ def plot(entries: Sequence[Entry], selftests: Sequence[Entry]) -> Drawing | None
     crowded = len(placed) > _CROWD
     dots = " Dim dots are the other entries." if crowded else ""
     spans = " Thin lines are 95 % intervals." if len(placed) <= _INTERVALS else ""
+    chance = _chance(selftests)
+    knows = f" Chance: top-1 {chance[0]:.3f}, R² {chance[1]:.3f}." if chance else ""
     sheet = Drawing(
         "pareto",
         "Invariance against equivariance",
         "Further right is better at classes, further up at rotations. The dashed grey steps join "
         "the entries that no other beats in both."
-        f"{spans}{dots} The table has the same numbers.",
+        f"{spans}{dots}{knows} The table has the same numbers.",
         _WIDTH,
         _HEIGHT,
     )
-    chart = _chart(sheet, placed, _chance(selftests), spans=bool(spans))
+    chart = _chart(sheet, placed, chance, spans=bool(spans))
     _steps(sheet, chart, placed)
     seen = set[tuple[int, int]]()
     for one in sorted(placed, key=lambda p: p.on_front):
@@ -87,21 +89,23 @@ def _placed(entries: Sequence[Entry]) -> list[_Placed]:
     return [_Placed(entry, at, i in on_front) for i, (entry, at) in enumerate(found)]
 
 
-def _chance(selftests: Sequence[Entry]) -> tuple[list[float], list[float]]:
-    chance = [entry for entry in selftests if entry.slug == "chance"]
-    xs, ys = ([v for e in chance if (v := e.value(key)) is not None] for key in (ACROSS, UP))
-    return xs, ys
+def _chance(selftests: Sequence[Entry]) -> tuple[float, float] | None:
+    """What knowing nothing scores; often far below what is worth drawing."""
+    for entry in selftests:
+        x, y = entry.value(ACROSS), entry.value(UP)
+        if entry.slug == "chance" and x is not None and y is not None:
+            return x, y
+    return None
 
 
 def _chart(
     sheet: Drawing,
     placed: Sequence[_Placed],
-    chance: tuple[list[float], list[float]],
+    chance: tuple[float, float] | None,
     *,
     spans: bool,
 ) -> Chart:
-    xs = [p.at[0] for p in placed] + chance[0]
-    ys = [p.at[1] for p in placed] + chance[1]
+    xs, ys = [p.at[0] for p in placed], [p.at[1] for p in placed]
     if spans:
         xs += [end for p in placed for end in _span(p.entry, ACROSS)]
         ys += [end for p in placed for end in _span(p.entry, UP)]
@@ -109,12 +113,9 @@ def _chart(
     keys = [Key(family, style) for family, style in FAMILIES.items() if family in families]
     axes = linear("Top-1 accuracy →", xs), linear("↑ Rotation R² (uniform)", ys)
     chart = Chart(sheet, *axes, legend=keys)
-    for value in chance[0]:
-        chart.post(value)
-        x, y = chart.at(value, axes[1].high)
-        sheet.add(Words((x + 4, y + 11), "chance", "dim", 11))
-    for value in chance[1]:
-        chart.rule(value)
+    if chance:
+        chart.post(chance[0])
+        chart.rule(chance[1])
     return chart
 
 
@@ -141,7 +142,7 @@ def _dot(sheet: Drawing, at: Point, seen: set[tuple[int, int]]) -> None:
     spot = round(at[0]), round(at[1])
     if spot not in seen:
         seen.add(spot)
-        sheet.add(Mark(spot, "circle", "line"))
+        sheet.add(Mark(spot, "circle", "dim"))
 
 
 def _span(entry: Entry, key: str) -> list[float]:

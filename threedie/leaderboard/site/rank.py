@@ -53,7 +53,9 @@ def rank_ranges(
         alpha: error that is allowed for each row's range.
     """
     count = len(values)
-    z_NN = _scores(np.array(values, float), np.array(replicates, float).reshape(count, -1))
+    if not count:
+        return []
+    z_NN = _scores(np.array(values, float), np.array(replicates, float))
     if not higher:
         z_NN = -z_NN
     sure_NN = _holm(np.abs(z_NN), alpha)

@@ -108,8 +108,7 @@ def main_rows(entries: Sequence[Entry], ranks: Ranks, *, ranked: bool = True) ->
     """
     best = {column.key: _best(entries, column) for column in COLUMNS} if ranked else {}
     notes = len(entries) <= MOST_INTERVALS
-    rows = [_row(entry, ranks, best, notes=notes, ranked=ranked) for entry in _sorted(entries)]
-    return rows
+    return [_row(entry, ranks, best, notes=notes, ranked=ranked) for entry in _sorted(entries)]
 
 
 def name_of(entry: Entry) -> tuple[str, str]:

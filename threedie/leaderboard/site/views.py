@@ -248,7 +248,6 @@ def events(stock: Stock) -> list[Event]:
 def protocol_view(stock: Stock) -> dict[str, Any]:
     """The metrics with what the self-tests score, and who computed the rows."""
     tests = sorted(stock.selftests, key=lambda entry: entry.slug)
-    shown_metrics = [m for m in METRICS.values() if _is_measured(stock, m.name)]
     return {
         "tests": [name_of(entry)[0] for entry in tests],
         "metrics": [
@@ -259,7 +258,7 @@ def protocol_view(stock: Stock) -> dict[str, Any]:
                     number(metric.name, entry.value(f"all/{metric.name}")) for entry in tests
                 ],
             }
-            for metric in shown_metrics
+            for metric in METRICS.values()
         ],
         "evaluators": sorted(
             {
@@ -269,14 +268,6 @@ def protocol_view(stock: Stock) -> dict[str, Any]:
             }
         ),
     }
-
-
-def _is_measured(stock: Stock, metric: str) -> bool:
-    rows = (*stock.entries, *stock.selftests)
-    none = not rows
-    return none or any(
-        metric in m for e in rows if e.verification for m in e.verification.metrics.values()
-    )
 
 
 def rules_view(stock: Stock) -> Markup | None:
