@@ -355,3 +355,25 @@ EXAMPLES = (
     Fake(slug="newcomer", name="NewComer", verified=None, submitted="2026-03-02"),
 )
 """A board as it might be: numbers are made up."""
+
+
+def many(count: int) -> list[Fake]:
+    """As many entries, of about a third as many methods."""
+    rng = np.random.default_rng(1)
+    families, levels = ("equivariant", "invariant", "supervised", "other"), LEVELS[1:]
+    return [
+        Fake(
+            slug=f"method-{i // 3:03d}-variant-{i % 3}",
+            name=f"Method {i // 3:03d}",
+            variant=f"variant {i % 3}, split 256/256",
+            family=families[int(rng.integers(4))],
+            track="open" if i % 9 == 0 else "closed",
+            level=levels[int(rng.integers(len(levels)))],
+            seeds=int(rng.integers(1, 6)),
+            top1=float(rng.uniform(0.5, 0.9)),
+            r2=float(rng.uniform(0.2, 0.8)),
+            split=bool(rng.integers(2)),
+            submitted=f"2026-{1 + i % 12:02d}-{1 + i % 28:02d}",
+        )
+        for i in range(count)
+    ]

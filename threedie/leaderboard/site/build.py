@@ -1,7 +1,8 @@
 """Writing a site into a folder of its own, and removing what a former build wrote there.
 
 site.json lists the files that are the site's. It is written first, with the former and the new
-names, so that after a kill every file is known; index.html comes last of the pages.
+names, so that after a kill every file is known. Each folder of pages is replaced as a whole, and
+index.html comes last: what it links to is there.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from threedie import files
 from threedie.errors import ConfigError, ManifestError
-from threedie.leaderboard.site.collect import Stock, collect
+from threedie.leaderboard.site.collect import collect
 from threedie.leaderboard.site.pages import Site, counts
 from threedie.manifests.dataset import parse_json
 
 MANIFEST = "site.json"
-_NAME = re.compile(r"(?:(?:entry|method|badge)/)?[a-z0-9][a-z0-9-]{0,60}\.(?:html|json|csv|xml)")
+FOLDERS = ("entry", "badge", "method")
+_NAME = re.compile(
+    rf"(?:(?:{'|'.join(FOLDERS)})/)?[a-z0-9][a-z0-9-]{{0,60}}\.(?:html|json|csv|xml)"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,10 +35,10 @@ class Built:
     out: Path
     counts: str
     """Entries found, shown, waiting, left out."""
-    stock: Stock
     written: int
-    """Files that were new or other than before."""
+    """Pages and files that the site has."""
     removed: int
+    """Those of a former build that it has no more."""
 
 
 def build_site(root: Path, out: Path) -> Built:
@@ -54,10 +58,16 @@ def build_site(root: Path, out: Path) -> Built:
     pages = dict(Site(stock).files())
     files.make_directory(out)
     _list(out, {*pages, *former})
-    written = sum(_put(out / name, content) for name, content in pages.items())
-    removed = _remove(out, former - pages.keys())
+    files.sweep(out)
+    for folder in FOLDERS:
+        _put_folder(out / folder, folder, pages)
+    for name, content in pages.items():
+        if "/" not in name:
+            _put(out / name, content)
+    gone = former - pages.keys()
+    _remove(out, gone)
     _list(out, pages)
-    return Built(out=out, counts=counts(stock), stock=stock, written=written, removed=removed)
+    return Built(out=out, counts=counts(stock), written=len(pages), removed=len(gone))
 
 
 def _former(root: Path, out: Path) -> set[str]:
@@ -98,21 +108,29 @@ def _list(out: Path, names: Iterable[str]) -> None:
     _put(out / MANIFEST, json.dumps(body, indent=1).encode() + b"\n")
 
 
-def _put(path: Path, content: bytes) -> bool:
+def _put(path: Path, content: bytes) -> None:
     """Write a file unless it is there already."""
-    if path.is_file() and not path.is_symlink() and path.stat().st_size == len(content):
-        if files.sha256_file(path) == hashlib.sha256(content).hexdigest():
-            return False
-    files.make_directory(path.parent)
-    files.put(path, content)
-    return True
+    if not _holds(path, content):
+        files.put(path, content)
 
 
-def _remove(out: Path, names: Iterable[str]) -> int:
-    removed = 0
+def _put_folder(path: Path, folder: str, pages: Mapping[str, bytes]) -> None:
+    """Replace a folder of pages, unless all of it is there already."""
+    wanted = {
+        n.removeprefix(f"{folder}/"): c for n, c in pages.items() if n.startswith(f"{folder}/")
+    }
+    here = {entry.name for entry in path.iterdir()} if path.is_dir() else None
+    if here != wanted.keys() or not all(_holds(path / name, c) for name, c in wanted.items()):
+        files.put_folder(path, wanted)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a file has this content."""
+    same_size = path.is_file() and path.stat().st_size == len(content)
+    return same_size and files.sha256_file(path) == hashlib.sha256(content).hexdigest()
+
+
+def _remove(out: Path, names: Iterable[str]) -> None:
     with files.storage_errors(out, "remove a page of"):
         for name in sorted(names):
-            if (out / name).is_file():
-                (out / name).unlink()
-                removed += 1
-    return removed
+            (out / name).unlink(missing_ok=True)

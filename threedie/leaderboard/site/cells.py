@@ -48,7 +48,6 @@ COLUMNS = (
     KeyMetric("equi", "rotation_r2_uniform", "R², equi part", "rotation R² (uniform), equi part"),
     KeyMetric("all", "rotation_geodesic_deg_median", "Error°", "median rotation error, degrees"),
     KeyMetric("all", "mrr_val", "MRR", "mean reciprocal rank"),
-    KeyMetric("all", "h_at_1_val", "H@1", "hits at rank 1"),
 )
 """The first is the one that the index is sorted by."""
 

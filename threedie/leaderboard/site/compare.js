@@ -41,7 +41,7 @@ function line(metric, index, chosen) {
   const best = shown(there.length > 1 ? Math[metric.higher ? "max" : "min"](...there) : null, metric.digits);
   chosen.forEach((id, i) => {
     const entry = data.entries[id], cell = element("td");
-    if (texts[i] === "—") { cell.textContent = "—"; cell.setAttribute("aria-label", "not evaluated"); }
+    if (texts[i] === "—") { cell.textContent = "—"; cell.setAttribute("aria-label", "no value"); }
     else {
       cell.append(texts[i] === best ? element("b", texts[i]) : texts[i]);
       if (entry.low[index] !== null) cell.append(element("small", shown(entry.low[index], metric.digits) + (entry.low[index] < 0 ? " to " : "–") + shown(entry.high[index], metric.digits)));

@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from threedie.benchmark.report.canvas import Drawing, Mark, Point, Style, Words, text_width
+from threedie.benchmark.report.canvas import Dots, Drawing, Mark, Point, Style, Words, text_width
 from threedie.benchmark.report.chart import Chart, Key, clipped, drawable, linear
+from threedie.leaderboard.site.cells import number
 from threedie.leaderboard.site.collect import Entry
 from threedie.leaderboard.site.rank import pareto
+from threedie.leaderboard.site.rows import name_of
 
 ACROSS, UP = "all/top1", "all/rotation_r2_uniform"
 FAMILIES = {
@@ -22,7 +24,7 @@ _CROWD = 120
 """More than so many rows are drawn small: the front in full, the others as dim dots."""
 _INTERVALS = 24
 _NAMES = 10
-_WIDTH, _HEIGHT = 560.0, 380.0
+_WIDTH, _HEIGHT = 480.0, 350.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,8 @@ class _Placed:
 
     @property
     def says(self) -> str:
-        method = self.entry.submission.method
-        name = f"{method.name}, {method.variant}" if method.variant else method.name
-        return f"{name}: top-1 {self.at[0]:.3f}, R² {self.at[1]:.3f}"
+        name = ", ".join(filter(None, name_of(self.entry)))
+        return f"{name}: {_say(*self.at)}"
 
 
 def front(entries: Sequence[Entry]) -> list[Entry]:
@@ -57,7 +58,7 @@ def plot(entries: Sequence[Entry], selftests: Sequence[Entry]) -> Drawing | None
     dots = " Dim dots are the other entries." if crowded else ""
     spans = " Thin lines are 95 % intervals." if len(placed) <= _INTERVALS else ""
     chance = _chance(selftests)
-    knows = f" Chance: top-1 {chance[0]:.3f}, R² {chance[1]:.3f}." if chance else ""
+    knows = f" Chance: {_say(*chance)}." if chance else ""
     sheet = Drawing(
         "pareto",
         "Invariance against equivariance",
@@ -69,11 +70,10 @@ def plot(entries: Sequence[Entry], selftests: Sequence[Entry]) -> Drawing | None
     )
     chart = _chart(sheet, placed, chance, spans=bool(spans))
     _steps(sheet, chart, placed)
-    seen = set[tuple[int, int]]()
+    if crowded:
+        _dots(sheet, chart, placed)
     for one in sorted(placed, key=lambda p: p.on_front):
-        if crowded and not one.on_front:
-            _dot(sheet, chart.at(*one.at), seen)
-        else:
+        if one.on_front or not crowded:
             _mark(sheet, chart, one, spans=bool(spans))
     _names(sheet, chart, [p for p in placed if p.on_front])
     return sheet
@@ -119,6 +119,10 @@ def _chart(
     return chart
 
 
+def _say(top1: float, r2: float) -> str:
+    return f"top-1 {number('top1', top1)}, R² {number('rotation_r2_uniform', r2)}"
+
+
 def _steps(sheet: Drawing, chart: Chart, placed: Sequence[_Placed]) -> None:
     """The border of what is beaten by the front."""
     corners = sorted(p.at for p in placed if p.on_front)
@@ -137,12 +141,12 @@ def _mark(sheet: Drawing, chart: Chart, one: _Placed, *, spans: bool) -> None:
     sheet.add(Mark(chart.at(*one.at), style.shape, style.ink, says=one.says))
 
 
-def _dot(sheet: Drawing, at: Point, seen: set[tuple[int, int]]) -> None:
-    """A mark without a name; of several on one spot, one."""
-    spot = round(at[0]), round(at[1])
-    if spot not in seen:
-        seen.add(spot)
-        sheet.add(Mark(spot, "circle", "dim"))
+def _dots(sheet: Drawing, chart: Chart, placed: Sequence[_Placed]) -> None:
+    """Those that are not on the front; of several on one pixel, one."""
+    spots = [chart.at(*one.at) for one in placed if not one.on_front]
+    whole = dict.fromkeys((float(round(x)), float(round(y))) for x, y in spots)
+    if whole:
+        sheet.add(Dots(tuple(whole), "dim"))
 
 
 def _span(entry: Entry, key: str) -> list[float]:
@@ -157,7 +161,7 @@ def _names(sheet: Drawing, chart: Chart, named: Sequence[_Placed]) -> None:
     taken = list[tuple[float, float, float]]()
     for one in named[:_NAMES]:
         x, y = chart.at(*one.at)
-        text = clipped(one.entry.submission.method.name, 18)
+        text = clipped(name_of(one.entry)[0], 18)
         wide = text_width(text, 11)
         right = x + 8 + wide < sheet.width - 14
         left = x + 8 if right else x - 8 - wide

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from threedie.benchmark.report.chart import clipped
 from threedie.data.gallery import printable
 from threedie.leaderboard.site.cells import (
     COLUMNS,
@@ -25,7 +26,7 @@ Ranks = Mapping[tuple[str, str], RankRange]
 RANKED = ("all/rotation_r2_uniform", "all/top1", "equi/rotation_r2_uniform", "all/mrr_val")
 """Of these the verifier keeps replicates."""
 MOST_INTERVALS = 150
-"""Rows up to which the main table has intervals; a larger table would be too large a page."""
+"""Rows up to which the main table has intervals and names in full: a page has its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Row:
     shape: str
     state: str
     """disputed, retracted, or nothing."""
+    unranked: bool
     says: str
     """The maintainers' reason."""
     rank: str
@@ -127,6 +129,8 @@ def _sorted(entries: Sequence[Entry]) -> list[Entry]:
 
 def _row(entry: Entry, ranks: Ranks, best: Mapping[str, str], *, notes: bool, ranked: bool) -> Row:
     name, variant = name_of(entry)
+    if not notes:
+        name, variant = clipped(name, 40), clipped(variant, 28)
     level: Level = entry.verification.level if entry.verification else "reported"
     others = ",".join(str(ranks.get((entry.slug, key), "")) for key in RANKED[1:])
     return Row(
@@ -139,9 +143,10 @@ def _row(entry: Entry, ranks: Ranks, best: Mapping[str, str], *, notes: bool, ra
         level=level,
         shape=SHAPES[level],
         state=entry.status.state if entry.status else "",
+        unranked=ranked and not entry.ranked,
         says=printable(entry.status.reason, longest=300) if entry.status else "",
         rank=_rank(entry, ranks) if ranked else "",
-        ranks=others.replace("–", "-"),
+        ranks=others.replace("–", "-") if others.strip(",") else "",
         cells=tuple(_cell(entry, column, best, notes=notes) for column in COLUMNS),
     )
 

@@ -5,7 +5,8 @@ const rows = table ? [...table.tBodies[0].rows] : [], heads = table ? [...table.
 const state = new URLSearchParams(location.search), MOST = 4;
 const ranked = rows.map((row) => [row.cells[0].textContent, ...(row.dataset.r ?? "").split(",")]);
 const plain = rows.map((row) => row.textContent.toLowerCase());
-const level = (row) => row.cells[3].textContent.slice(2);
+const levelOf = rows.map((row) => row.cells[3].textContent.slice(2)), names = heads.map((head) => head.textContent.trim());
+const shift = () => table.tHead.rows[0].cells.length - heads.length; // 1, with a column of boxes
 
 function keep(name, value) {
   if (value) state.set(name, value); else state.delete(name);
@@ -21,12 +22,12 @@ function value(row, column) {
   return text === "" || Number.isNaN(number) ? cell.textContent.trim().toLowerCase() : number;
 }
 function sort(column, falling) {
-  const head = heads[column], offset = table.tHead.rows[0].cells.length - heads.length;
+  const head = heads[column], offset = shift();
   for (const other of heads) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", falling ? "descending" : "ascending");
   const levels = ["reported", "recomputed", "re-probed", "re-run", "fresh-render", "retrained"];
   const keyed = rows.map((row, i) => {
-    let key = column === 3 ? levels.indexOf(level0[i]) : value(row, column + offset);
+    let key = column === 3 ? levels.indexOf(levelOf[i]) : value(row, column + offset);
     if (column === 0) key = parseInt(row.cells[offset].textContent) || null;
     return { row, key, last: row.className === "retracted" ? 2 : key === null ? 1 : 0 };
   });
@@ -42,7 +43,6 @@ function sort(column, falling) {
   return "sorted by " + names[column] + (falling ? ", descending" : ", ascending") +
     (measured ? rank ? "; ranks are by it" : "; there are no ranks by it" : "");
 }
-const level0 = rows.map(level), names = heads.map((head) => head.textContent.trim());
 let said = "";
 function press(column, falling) {
   said = sort(column, falling);
@@ -70,10 +70,10 @@ function filter() {
   const { q, family, track, level: least } = form.elements, words = q.value.trim().toLowerCase();
   const order = [...least.options].map((option) => option.value);
   rows.forEach((row, i) => {
-    const offset = table.tHead.rows[0].cells.length - heads.length;
+    const offset = shift();
     row.hidden = !(plain[i].includes(words) && (!family.value || row.dataset.f === family.value[0]) &&
       (!track.value || row.cells[4 + offset].textContent === track.value) &&
-      (!least.value || order.indexOf(level0[i]) >= order.indexOf(least.value)));
+      (!least.value || order.indexOf(levelOf[i]) >= order.indexOf(least.value)));
   });
   tell();
 }
@@ -106,7 +106,7 @@ if (bar && rows.length > 1) {
     const box = document.createElement("input"), cell = document.createElement("td");
     const link = row.querySelector("th a"), id = link.getAttribute("href").match(/([^/]+)\.html$/)[1];
     box.type = "checkbox";
-    box.setAttribute("aria-label", "Compare " + [...row.querySelectorAll("th bdi")].slice(0, 2).map((b) => b.textContent).join(", "));
+    box.setAttribute("aria-label", "Compare " + [...row.querySelectorAll("th > :not(.state)")].map((part) => part.textContent).join(", "));
     box.checked = wanted.includes(id) && boxes.size >= 0;
     box.addEventListener("change", choose);
     boxes.set(id, box);
