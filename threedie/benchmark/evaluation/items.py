@@ -57,8 +57,6 @@ _MEMBER = re.compile(
     r"(?:about|row|greater|equal|nearest|(?:top5|rotation|scene)\.[a-z][a-z0-9_]{0,39})\.npy"
 )
 _NPY: Any = np.lib.format
-_DEFLATED = zipfile.ZIP_DEFLATED
-_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class About(Model):
@@ -107,13 +105,7 @@ def to_bytes(items: Items) -> bytes:
     for kind, rows in _rows(items).items():
         arrays[kind] = rows.astype(_TYPES[kind])
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            unpacked = io.BytesIO()
-            header = _NPY.header_data_from_array_1_0(np.ascontiguousarray(array))
-            _NPY.write_array_header_1_0(unpacked, header)
-            unpacked.write(np.ascontiguousarray(array).tobytes())
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _DATE), unpacked.getvalue(), _DEFLATED)
+    np.savez_compressed(packed, **arrays)
     return packed.getvalue()
 
 
