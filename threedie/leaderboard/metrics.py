@@ -34,6 +34,11 @@ class BoardMetric:
     ranked: bool = True
     """False: known from papers, for `reported`; a board does not measure it."""
 
+    @property
+    def higher(self) -> bool:
+        """Whether more is better."""
+        return self.better == "higher"
+
 
 def _share(name: str, title: str, formula: str, chance: str, **more: object) -> BoardMetric:
     given = {"unit": "fraction", "better": "higher", "low": 0.0, "high": 1.0, "perfect": 1.0}
