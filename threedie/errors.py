@@ -6,6 +6,7 @@ ThreedieError
 ├── AssetError          one mesh is missing, broken, hostile or too large         costs that object
 ├── RenderError         a scene could not be rendered                             costs that object
 ├── ManifestError       a file of a data set is wrong: schema, hash, size, count  exit 1
+│   └── EntryError      an entry of a leaderboard is refused, for a named reason  exit 1
 ├── StorageError        the disk is full, read-only or failing                    exit 1
 └── Busy                another run holds the folder                              exit 1
 
@@ -47,6 +48,19 @@ class RenderError(ThreedieError):
 
 class ManifestError(ThreedieError):
     """A file of a data set that is not what its manifest says, or not a manifest at all."""
+
+
+class EntryError(ManifestError):
+    """An entry of a leaderboard that is refused.
+
+    Args:
+        name: of the refusal, such as "permuted-rows": scripts and tests look for it.
+        says: what was found, in which file or field, and what was expected.
+    """
+
+    def __init__(self, name: str, says: str) -> None:
+        super().__init__(f"{name}: {says}")
+        self.name, self.says = name, says
 
 
 class StorageError(ThreedieError):

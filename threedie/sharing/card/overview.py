@@ -23,7 +23,7 @@ from threedie.manifests.dataset import (
     ShardEntry,
     parse_json,
 )
-from threedie.sharing.card.escape import plain
+from threedie.data.escape import plain
 from threedie.sharing.card.terms import Terms, terms_of
 
 SPLIT_NAMES = {"val": "validation"}
