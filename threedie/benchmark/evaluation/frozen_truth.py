@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -89,7 +90,7 @@ class FrozenTruth:
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as members:
                 protocol, objects, classes, labels_N, latents_NVL = (members[n] for n in _MEMBERS)
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as err:
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as err:
             raise ManifestError(f"{where}: not a whole {FILE_NAME} ({err}).") from err
         if latents_NVL.ndim != 3 or latents_NVL.shape[2] < len(COLUMNS):
             raise ManifestError(f"{where}: latents have shape {latents_NVL.shape}.")

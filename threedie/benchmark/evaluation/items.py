@@ -4,6 +4,8 @@ An npz of plain arrays, in the order of the list; metrics are computed from it b
 them. Members, with M rows and K classes:
 
     about                    JSON text as uint8: schema, protocol, list_sha256, parts, seed
+    row                      uint32 (M,): n·V + v of the list's row that each row answers
+                             (FrozenList.flat_M): a permuted or shifted file says so itself
     top5.<part>              uint8 (M, min(5, K)): classes, the likeliest first
     rotation.<part>          float16 (M, 4): relative quaternion xyzw to the partner, as predicted
     scene.<part>             float16 (M, 7): as targets.scene_outputs; of "all" only
@@ -43,6 +45,7 @@ MAX_BYTES = 2 * 2**20
 _MAX_UNPACKED, _MAX_MEMBERS = 64 * 2**20, 16
 _TYPES = {
     "about": "|u1",
+    "row": "<u4",
     "top5": "|u1",
     "rotation": "<f2",
     "scene": "<f2",
@@ -51,7 +54,7 @@ _TYPES = {
     "nearest": "<u4",
 }
 _MEMBER = re.compile(
-    r"(?:about|greater|equal|nearest|(?:top5|rotation|scene)\.[a-z][a-z0-9_]{0,39})\.npy"
+    r"(?:about|row|greater|equal|nearest|(?:top5|rotation|scene)\.[a-z][a-z0-9_]{0,39})\.npy"
 )
 _NPY: Any = np.lib.format
 _DEFLATED = zipfile.ZIP_DEFLATED
@@ -77,6 +80,8 @@ class Items:
     """Predictions for M rows; float64 and int64 in memory, whatever the file holds."""
 
     about: About
+    row_M: Ints
+    """`FrozenList.flat_M` of the list that was answered."""
     top5: Mapping[str, Ints]
     """By part, (M, 5 or fewer)."""
     rotation: Mapping[str, Array]
@@ -113,7 +118,12 @@ def to_bytes(items: Items) -> bytes:
 
 
 def _rows(items: Items) -> dict[str, Ints]:
-    named = {"greater": items.greater_M, "equal": items.equal_M, "nearest": items.nearest_M}
+    named = {
+        "row": items.row_M,
+        "greater": items.greater_M,
+        "equal": items.equal_M,
+        "nearest": items.nearest_M,
+    }
     return {name: rows for name, rows in named.items() if rows is not None}
 
 
@@ -132,8 +142,9 @@ def from_bytes(content: bytes, where: str) -> Items:
             type, a broken `about`.
     """
     arrays = _unpacked(content, where)
-    if "about" not in arrays:
-        raise ManifestError(f"{where}: member 'about.npy' is missing.")
+    for name in ("about", "row"):
+        if name not in arrays:
+            raise ManifestError(f"{where}: member '{name}.npy' is missing.")
     about = validated(About, parse_json(arrays.pop("about").tobytes(), f"{where}: about"), where)
     by_kind: dict[str, dict[str, NDArray[np.generic]]] = {"top5": {}, "rotation": {}, "scene": {}}
     rows: dict[str, Ints] = {}
@@ -145,6 +156,7 @@ def from_bytes(content: bytes, where: str) -> Items:
             rows[kind] = array.astype(np.int64)
     return Items(
         about=about,
+        row_M=rows["row"],
         top5={part: a.astype(np.int64) for part, a in by_kind["top5"].items()},
         rotation={part: a.astype(np.float64) for part, a in by_kind["rotation"].items()},
         scene={part: a.astype(np.float64) for part, a in by_kind["scene"].items()},
