@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 from threedie.data.gallery import printable
@@ -29,7 +28,9 @@ _SAFE = (
 )
 _TRANSPORTS = "file:https:ssh"
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>[^\s\x00-\x1f\x7f]+)")
-_BY_SSH = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!:|//)[^\s\x00-\x1f\x7f-]\S*")
+_BY_SSH = re.compile(
+    r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!:|//)[^\s\x00-\x1f\x7f-]\S*"
+)
 _ABOUT = {
     "could not read Username|could not read Password|Authentication failed|terminal prompts": (
         "it asks who you are: set up git's credentials, or use its ssh address"
@@ -89,7 +90,8 @@ def git(
     """Run one git command and return what it prints.
 
     Args:
-        arguments: the command; operands that are not ours stand behind `--` or are made safe before.
+        arguments: the command; operands that are not ours went through `repository`, or stand
+            behind `--`.
         at: folder that it runs in.
         given: its standard input.
         timeout_s: seconds after which it is ended.

@@ -16,7 +16,7 @@ from pathlib import Path
 from threedie import files
 from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard.changes import one_new_entry, same_slug
-from threedie.leaderboard.folder import EntryFiles
+from threedie.leaderboard.folder import EntryFiles, is_submitted
 from threedie.leaderboard.git import git, knows_user, repository, told
 from threedie.manifests.boards import FILE_NAME
 
@@ -62,7 +62,9 @@ def push_entry(
         if check is not None:
             check(clone / folder, clone)
         commit = _commit(clone, branch, folder, entry)
-        said = told("push", "--quiet", "origin", f"{branch}:{branch}", at=clone, timeout_s=_TRANSFER_S)[1]
+        said = told(
+            "push", "--quiet", "origin", f"{branch}:{branch}", at=clone, timeout_s=_TRANSFER_S
+        )[1]
     return Pushed(branch=branch, commit=commit, folder=folder, link=_link(said, place))
 
 
@@ -101,7 +103,12 @@ def _check_free(clone: Path, slug: str, branch: str) -> None:
 
 def _write(folder: Path, entry: EntryFiles) -> None:
     files.make_directory(folder.parent)
-    files.put_folder(folder, entry.contents)
+    files.put_folder(folder, _submitted(entry))
+
+
+def _submitted(entry: EntryFiles) -> dict[str, bytes]:
+    """Without a verification.json of the submitter's own trial."""
+    return {name: content for name, content in entry.contents.items() if is_submitted(name)}
 
 
 def _commit(clone: Path, branch: str, folder: str, entry: EntryFiles) -> str:
@@ -109,13 +116,21 @@ def _commit(clone: Path, branch: str, folder: str, entry: EntryFiles) -> str:
     git("checkout", "--quiet", "-b", branch, at=clone)
     git("add", "--force", "--", folder, at=clone)
     says = f"Add {entry.submission.id}: {entry.submission.method.name}"
-    git("commit", "--quiet", "--no-verify", "--file=-", "--cleanup=verbatim", at=clone, given=says.encode())
+    git(
+        "commit",
+        "--quiet",
+        "--no-verify",
+        "--file=-",
+        "--cleanup=verbatim",
+        at=clone,
+        given=says.encode(),
+    )
     added = one_new_entry(clone, "HEAD~1..HEAD")
     listed = git("ls-tree", "-r", "-z", "--name-only", "HEAD", "--", f"{added}/", at=clone)
     there = {name.removeprefix(f"{added}/") for name in listed.decode().split("\0")[:-1]}
-    if there != set(entry.contents):
+    if there != set(_submitted(entry)):
         raise ManifestError(
-            f"git has committed {sorted(there)} of {sorted(entry.contents)}; nothing was pushed."
+            f"git has committed {sorted(there)} of {sorted(_submitted(entry))}; nothing was pushed."
         )
     return git("rev-parse", "HEAD", at=clone).decode().strip()
 

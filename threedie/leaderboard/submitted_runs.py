@@ -43,6 +43,11 @@ class SubmittedRun:
     """Null where the checkpoint is not in the run's folder."""
 
     @property
+    def sha256(self) -> str:
+        """Of predictions.npz."""
+        return hashlib.sha256(self.packed).hexdigest()
+
+    @property
     def seed(self) -> int:
         """Of training."""
         return self.run.seed
@@ -54,8 +59,12 @@ class SubmittedRun:
         return seconds / 3600 if isinstance(seconds, (int, float)) else None
 
 
-def read_runs(paths: Sequence[Path]) -> tuple[list[SubmittedRun], list[str]]:
+def read_runs(paths: Sequence[Path], *, whole: bool = True) -> tuple[list[SubmittedRun], list[str]]:
     """Run folders, or results files, of one method.
+
+    Args:
+        paths: of them.
+        whole: whether a run that was stopped before its last step is refused.
 
     Returns:
         The runs in the order of their seeds, and a line for everything that stands in the way of
@@ -72,7 +81,7 @@ def read_runs(paths: Sequence[Path]) -> tuple[list[SubmittedRun], list[str]]:
     for entry in entries:
         run = read_run(entry, "run")
         problems += [f"{run.folder}: {note}" for note in run.notes]
-        problems += list(_unfit(run))
+        problems += list(_unfit(run, whole=whole))
         try:
             found.append(_with_predictions(run))
         except ManifestError as err:
@@ -95,7 +104,7 @@ def _strangers(entries: Sequence[Entry]) -> Iterator[str]:
         )
 
 
-def _unfit(run: Run) -> Iterator[str]:
+def _unfit(run: Run, *, whole: bool) -> Iterator[str]:
     """What makes an evaluation none of the protocol, or not the last of its run."""
     protocol, results = run.results.protocol, run.entry.path
     if protocol.changed:
@@ -103,7 +112,7 @@ def _unfit(run: Run) -> Iterator[str]:
             f"{results}: evaluated otherwise than {protocol.name} says ("
             f"{', '.join(protocol.changed)}). Evaluate as it says: `{_evaluate(run)}`."
         )
-    if run.steps and run.steps[0] < run.steps[1]:
+    if whole and run.steps and run.steps[0] < run.steps[1]:
         yield (
             f"{run.folder}: trained for {run.steps[0]:,} of {run.steps[1]:,} steps. Finish it with "
             "its `3die bench` command, or say with --selection by which rule it was stopped."
@@ -127,7 +136,9 @@ def _with_predictions(run: Run) -> SubmittedRun:
         "checkpoint": (about.checkpoint_sha256, results.encoder.checkpoint_sha256),
         "file": (hashlib.sha256(packed).hexdigest(), told or hashlib.sha256(packed).hexdigest()),
     }
-    other = [f"{what} {found}, not {said}" for what, (found, said) in wanted.items() if found != said]
+    other = [
+        f"{what} {found}, not {said}" for what, (found, said) in wanted.items() if found != said
+    ]
     if other:
         raise ManifestError(
             f"{path} is not of {run.entry.path.name} beside it ({'; '.join(other)}). Evaluate "
