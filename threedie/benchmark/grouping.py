@@ -137,7 +137,7 @@ def _identity(results: Results) -> str:
 def differences(entries: Sequence[Entry]) -> list[str]:
     """What makes entries of one group several methods: a line per setting, `lr: 0.1 (a), 1 (b)`."""
     configs = [
-        {"method": entry.results.encoder.name, **entry.results.encoder.config} for entry in entries
+        {**entry.results.encoder.config, "method": entry.results.encoder.name} for entry in entries
     ]
     said = []
     for key in sorted({k for config in configs for k in config} - _NOT_THE_METHOD):

@@ -101,7 +101,8 @@ _NAMED = re.compile(r"\s*(?P<name>\S.*?)\s*<(?P<address>[^<>]+)>\s*")
 
 def slug_of(text: str) -> str | None:
     """`sie-ours` of `SIE (ours)`; None where too little is left."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    letters = unicodedata.normalize("NFKD", text).lower()
+    plain = "".join(c for c in letters if not unicodedata.combining(c))
     made = _SPACE.sub("-", plain).strip("-")[:40].strip("-")
     return made if len(made) >= 3 else None
 
