@@ -76,7 +76,7 @@ def _cloned(place: str) -> Iterator[Path]:
         git(
             *("clone", "--quiet", "--no-local", "--depth=1", "--single-branch", "--no-tags"),
             *("--filter=blob:none", "--sparse", "--template=", "--no-recurse-submodules"),
-            *("--config", "core.symlinks=false", "--", place, str(clone)),
+            *("--", place, str(clone)),
             timeout_s=_TRANSFER_S,
         )
         if not (clone / FILE_NAME).is_file():
