@@ -157,7 +157,7 @@ def put_folder(path: Path, content: Mapping[str, bytes]) -> None:
 
     Args:
         path: the folder; its parent must exist.
-        content: by file name.
+        content: by file name; `a/b` is a file in a folder of the folder.
 
     Raises:
         StorageError: disk full, quota, read-only, I/O error.
@@ -166,6 +166,8 @@ def put_folder(path: Path, content: Mapping[str, bytes]) -> None:
     try:
         temp.mkdir()
         for name, data in content.items():
+            if "/" in name:
+                (temp / name).parent.mkdir(parents=True, exist_ok=True)
             _write(temp / name, (data,), durable=False)
         if path.exists():
             shutil.rmtree(path)
