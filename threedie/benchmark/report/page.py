@@ -116,7 +116,7 @@ class Page:
             trim_blocks=True,
             lstrip_blocks=True,
         ).from_string(home.joinpath("page.html").read_text(encoding="utf-8"))
-        self._style = _colors() + home.joinpath("style.css").read_text(encoding="utf-8")
+        self._style = colors() + home.joinpath("style.css").read_text(encoding="utf-8")
         self._script = home.joinpath("script.js").read_text(encoding="utf-8")
 
     def render(self, fullness: Fullness) -> bytes:
@@ -139,8 +139,8 @@ class Page:
             version=__version__,
             style=Markup(self._style),
             script=Markup(self._script),
-            style_hash=_policy_hash(self._style),
-            script_hash=_policy_hash(self._script),
+            style_hash=policy_hash(self._style),
+            script_hash=policy_hash(self._script),
         )
         return text.encode("utf-8", "replace")
 
@@ -231,7 +231,7 @@ def _raw(run: Run, detail: Detail) -> Markup | None:
     return Markup(escape(as_json(body), quote=False))
 
 
-def _colors() -> str:
+def colors() -> str:
     """The palette as CSS, and a class for everything a drawing may use."""
     inks = ["text", "dim", "line", "card", *(f"s{i}" for i in range(SERIES))]
     inks += [f"h{i}" for i in range(HEATS)]
@@ -242,6 +242,6 @@ def _colors() -> str:
     return f":root {{ {tokens(LIGHT)} }}\n{dark}\n{paper}\n{rules}\n{heats}\n"
 
 
-def _policy_hash(text: str) -> str:
+def policy_hash(text: str) -> str:
     """For the page's policy: this very text may stand in it, and no other."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
