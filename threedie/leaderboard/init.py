@@ -141,7 +141,7 @@ def _inside(root: Path) -> list[Path]:
 def _selftests(board: OpenBoard) -> int:
     from threedie.leaderboard.selftests import write_selftests
 
-    write_selftests(board)
+    write_selftests(board, today=board.config.created)
     return len(board.selftests())
 
 
