@@ -59,8 +59,10 @@ class EntryError(ManifestError):
     """
 
     def __init__(self, name: str, says: str) -> None:
-        super().__init__(f"{name}: {says}")
-        self.name, self.says = name, says
+        # What it quotes is a stranger's: no control signs for a terminal, and not endless.
+        clean = "".join(c if c.isprintable() else "\ufffd" for c in says)
+        self.name, self.says = name, clean if len(clean) <= 900 else f"{clean[:899]}…"
+        super().__init__(f"{name}: {self.says}")
 
 
 class StorageError(ThreedieError):

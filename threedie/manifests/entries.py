@@ -7,7 +7,9 @@ has its unit in its name, and unknown fields are refused. It holds no measured n
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -49,11 +51,26 @@ def _https(text: str) -> str:
     return text
 
 
+def _contact(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+", text):
+        try:
+            return _https(text)
+        except ValueError as err:
+            raise ValueError("is neither an e-mail address nor an https:// address") from err
+    return text
+
+
+def _a_day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
 Line = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
 Url = Annotated[str, Field(max_length=300), AfterValidator(_https)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,38}[a-z0-9]$")]
 """An entry's id: the name of its folder, and of its page."""
-Date = Annotated[str, Field(pattern=r"^20\d\d-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
+Date = Annotated[str, Field(pattern=r"^20\d\d-[01]\d-[0-3]\d$"), AfterValidator(_a_day)]
+Contact = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_contact)]
 
 
 class Code(Model):
@@ -168,7 +185,7 @@ class Submitter(Model):
     """Whom to ask."""
 
     name: Line
-    contact: Line
+    contact: Contact
     """An e-mail address or an https address."""
     affiliated_with_maintainers: bool = False
 
@@ -209,8 +226,11 @@ class Submission(Model):
             )
         if (self.selection.how == "fixed-rule") != (self.selection.rule is not None):
             raise ValueError("selection.rule says the rule of 'fixed-rule', and of nothing else")
-        if "all" not in self.model.parts:
-            raise ValueError("model.parts: 'all' is not there")
+        if self.model.parts.get("all") != (0, self.model.dim):
+            raise ValueError(f"model.parts: 'all' is not there as (0, {self.model.dim})")
+        for part, (first, last) in self.model.parts.items():
+            if not first < last <= self.model.dim:
+                raise ValueError(f"model.parts: '{part}' is not within 0 to {self.model.dim}")
         closed_breaks = self.training_data.external or self.training_data.val_objects_used
         if self.track == "closed" and (closed_breaks or self.training_data.pretrained_weights):
             raise ValueError(

@@ -121,6 +121,14 @@ class Environment(Model):
     python: str
 
 
+class PredictionsInfo(Model):
+    """The file of per-item predictions beside the results (benchmark.evaluation.items)."""
+
+    sha256: Sha256
+    list_sha256: Sha256
+    """Of the frozen list that it predicts."""
+
+
 F = TypeVar("F", bound="NumbersFile")
 
 
@@ -153,15 +161,28 @@ class NumbersFile(Model):
         Raises:
             ManifestError: absent, not JSON, of another schema, a wrong field (named).
         """
-        body = parse_json(_read_bounded(path, cls.advice), str(path))
+        return cls.parse(_read_bounded(path, cls.advice), str(path))
+
+    @classmethod
+    def parse(cls: type[F], content: bytes, where: str) -> F:
+        """Check the bytes of a file, wherever they came from.
+
+        Args:
+            content: all of it.
+            where: its name, for messages.
+
+        Raises:
+            ManifestError: not JSON, of another schema, a wrong field (named).
+        """
+        body = parse_json(content, where)
         found, expected = body.get("schema_version"), cls.model_fields["schema_version"].default
         if found != expected or isinstance(found, bool):
             newer = isinstance(found, int) and found > expected
             hint = "written by a newer threedie: update it" if newer else cls.foreign
             raise ManifestError(
-                f"{path}: schema_version is {found!r}, {expected} was expected ({hint})."
+                f"{where}: schema_version is {found!r}, {expected} was expected ({hint})."
             )
-        return validated(cls, body, path)
+        return validated(cls, body, where)
 
 
 class Results(NumbersFile):
@@ -191,6 +212,8 @@ class Results(NumbersFile):
     per_class: dict[PartName, dict[MetricName, dict[str, Number]]]
     """By the class's name in the data set."""
     notes: tuple[str, ...] = ()
+    predictions: PredictionsInfo | None = None
+    """Null where none were written: another protocol, or a threedie from before."""
 
 
 def _read_bounded(path: Path, advice: str) -> bytes:

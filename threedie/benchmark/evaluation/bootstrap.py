@@ -9,6 +9,8 @@ Shape suffixes: B = resamples, N = objects, R = rows, J = blocks, S = sums, T = 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from threedie.benchmark.evaluation.metrics import Array, Ints, Statistic
@@ -16,6 +18,7 @@ from threedie.manifests.results import Number
 
 RESAMPLES = 1000
 _CHUNK_BYTES = 2**28
+_SPARSE = 64
 
 
 class Resampler:
@@ -68,11 +71,37 @@ class Resampler:
         found = zip(value_T, low_T, high_T, count_T, strict=True)
         return [_number(statistic, v, a, b, int(n)) for v, a, b, n in found]
 
+    def replicates(self, statistic: Statistic, objects_R: Ints) -> Array:
+        """(B,) the metric of each resample; NaN where it is undefined.
+
+        Args:
+            statistic: the metric.
+            objects_R: which object each row is of.
+        """
+        cells = self.n_objects * statistic.blocks * statistic.rows_RS.shape[1]
+        if cells > _SPARSE * statistic.rows_RS.size:
+            return self._row_by_row(statistic, objects_R)
+        sums_NJS = statistic.sums(objects_R, self.n_objects)
+        return self._values(statistic, sums_NJS[:, None])[:, 0]
+
+    def _row_by_row(self, statistic: Statistic, objects_R: Ints) -> Array:
+        """The same where most sums of an object are of no row, as in the bins of a median."""
+        count_RS, values = np.empty_like(statistic.rows_RS), []
+        for draws_N in self._draws_BN:
+            np.multiply(statistic.rows_RS, draws_N[objects_R, None], out=count_RS)
+            zeros = np.zeros(len(objects_R), dtype=np.int64)
+            values.append(statistic.formula(replace(statistic, rows_RS=count_RS).sums(zeros, 1))[0])
+        return np.array(values, dtype=np.float64)
+
     def _ends(self, statistic: Statistic, sums_NTJS: Array) -> tuple[Array, Array]:
         """2.5 % and 97.5 % of the metric over the resamples, per group."""
         groups = sums_NTJS.shape[1]
         if not len(self._draws_BN):
             return np.full(groups, np.nan), np.full(groups, np.nan)
+        return percentiles(self._values(statistic, sums_NTJS))
+
+    def _values(self, statistic: Statistic, sums_NTJS: Array) -> Array:
+        """(B, T): the metric of each resample and group."""
         flat = sums_NTJS.reshape(self.n_objects, -1)
         step = max(1, _CHUNK_BYTES // (8 * flat.shape[1]))
         values = [
@@ -83,11 +112,11 @@ class Resampler:
             )
             for i in range(0, len(self._draws_BN), step)
         ]
-        return _percentiles(np.concatenate(values))
+        return np.concatenate(values)
 
 
-def _percentiles(values_BT: Array) -> tuple[Array, Array]:
-    """Linear percentiles of what is not NaN; NaN where more than half of the resamples are."""
+def percentiles(values_BT: Array) -> tuple[Array, Array]:
+    """2.5 % and 97.5 % of what is not NaN, linear; NaN where most of it is."""
     ordered = np.sort(values_BT, axis=0)  # NaN sorts last
     known_T = (~np.isnan(values_BT)).sum(axis=0)
     ends = []

@@ -163,7 +163,11 @@ def seen(predicted_R7: Array, target_R7: Array, rows: Rows) -> list[Finding]:
 
 def ranked(ranks: Ranks, rows: Rows, n_views: int) -> list[Finding]:
     """Mrr and h_at_k, within objects."""
-    greater, equal = ranks.greater_NV.reshape(-1), ranks.equal_NV.reshape(-1)
+    return placed(ranks.greater_NV.reshape(-1), ranks.equal_NV.reshape(-1), rows, n_views)
+
+
+def placed(greater: Ints, equal: Ints, rows: Rows, n_views: int) -> list[Finding]:
+    """The same, of ranks by row."""
     reciprocal = metrics.mean(metrics.reciprocal_rank(greater, equal))
     found: list[Finding] = [Measured(name=f"mrr_{rows.split}", statistic=reciprocal, rows=rows)]
     for k in HITS:

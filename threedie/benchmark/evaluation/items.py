@@ -24,11 +24,12 @@ from __future__ import annotations
 import io
 import math
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +57,23 @@ _TYPES = {
 _MEMBER = re.compile(
     r"(?:about|row|greater|equal|nearest|(?:top5|rotation|scene)\.[a-z][a-z0-9_]{0,39})\.npy"
 )
-_NPY: Any = np.lib.format
-_DEFLATED = zipfile.ZIP_DEFLATED
-_DATE = (1980, 1, 1, 0, 0, 0)
+_HEADER = re.compile(
+    rb"\{'descr': '([<|][a-z]\d)', 'fortran_order': (False|True), "
+    rb"'shape': \((\d{1,9}(?:, ?\d{1,9})*),?\), ?\} *\n"
+)
+"""As NumPy writes it, of a plain array. It is matched and never evaluated."""
+_MAX_ABOUT, _MAX_HEADER = 64 * 2**10, 1000
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+)
+"""What zipfile raises of damaged or hostile archives."""
 
 
 class About(Model):
@@ -107,13 +122,7 @@ def to_bytes(items: Items) -> bytes:
     for kind, rows in _rows(items).items():
         arrays[kind] = rows.astype(_TYPES[kind])
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            unpacked = io.BytesIO()
-            header = _NPY.header_data_from_array_1_0(np.ascontiguousarray(array))
-            _NPY.write_array_header_1_0(unpacked, header)
-            unpacked.write(np.ascontiguousarray(array).tobytes())
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _DATE), unpacked.getvalue(), _DEFLATED)
+    np.savez_compressed(packed, **arrays)
     return packed.getvalue()
 
 
@@ -145,7 +154,10 @@ def from_bytes(content: bytes, where: str) -> Items:
     for name in ("about", "row"):
         if name not in arrays:
             raise ManifestError(f"{where}: member '{name}.npy' is missing.")
-    about = validated(About, parse_json(arrays.pop("about").tobytes(), f"{where}: about"), where)
+    about_bytes = arrays.pop("about").tobytes()
+    if len(about_bytes) > _MAX_ABOUT:
+        raise ManifestError(f"{where}: about has {len(about_bytes)} bytes.")
+    about = validated(About, parse_json(about_bytes, f"{where}: about"), f"{where}: about")
     by_kind: dict[str, dict[str, NDArray[np.generic]]] = {"top5": {}, "rotation": {}, "scene": {}}
     rows: dict[str, Ints] = {}
     for name, array in arrays.items():
@@ -180,12 +192,16 @@ def _unpacked(content: bytes, where: str) -> dict[str, NDArray[np.generic]]:
             names = [member.filename for member in members]
             if len(set(names)) < len(names):
                 raise ManifestError(f"{where}: a member stands twice.")
+            if any(
+                m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members
+            ):
+                raise ManifestError(f"{where}: a member is packed by another method than deflate.")
             return {
                 _known(m.filename, where): _array(_read(archive, m, where), m.filename, where)
                 for m in members
             }
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as err:
-        raise ManifestError(f"{where}: not a whole npz file ({err}).") from err
+    except _DAMAGED as err:
+        raise ManifestError(f"{where}: not a whole npz file ({str(err)[:200]}).") from err
 
 
 def _known(filename: str, where: str) -> str:
@@ -206,18 +222,17 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> byte
 def _array(content: bytes, filename: str, where: str) -> NDArray[np.generic]:
     """A plain array whose header tells exactly the bytes that follow."""
     wanted = np.dtype(_TYPES[filename.removesuffix(".npy").partition(".")[0]])
-    stream = io.BytesIO(content)
-    try:
-        if _NPY.read_magic(stream) != (1, 0):
-            raise ValueError("another version of npy")
-        shape, fortran, dtype = _NPY.read_array_header_1_0(stream, max_header_size=1000)
-    except ValueError as err:
-        raise ManifestError(f"{where}: {filename} is no plain array ({str(err)[:80]}).") from err
-    rest = content[stream.tell() :]
-    if dtype != wanted or fortran or not 1 <= len(shape) <= 2:
+    length = int.from_bytes(content[8:10], "little")
+    header = _HEADER.fullmatch(content[10 : 10 + length])
+    if content[:8] != b"\x93NUMPY\x01\x00" or length > _MAX_HEADER or header is None:
+        raise ManifestError(f"{where}: {filename} is no plain array as NumPy writes one.")
+    dtype, fortran = header[1].decode(), header[2] == b"True"
+    shape = tuple(int(n) for n in header[3].split(b","))
+    if dtype != wanted.str or fortran or len(shape) > 2:
         raise ManifestError(
-            f"{where}: {filename} is {dtype.str} {shape}; {wanted.str} in C order is expected."
+            f"{where}: {filename} is {dtype} {shape[:4]}; {wanted.str} in C order is expected."
         )
-    if any(n < 0 for n in shape) or math.prod(shape) * wanted.itemsize != len(rest):
+    rest = content[10 + length :]
+    if math.prod(shape) * wanted.itemsize != len(rest):
         raise ManifestError(f"{where}: {filename} says {shape}, but holds {len(rest)} bytes.")
     return np.frombuffer(rest, dtype=wanted).reshape(shape)

@@ -18,6 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from threedie import __version__
+from threedie.benchmark.report.analysis import analyzed, sweep_figures
 from threedie.benchmark.report.canvas import Drawing
 from threedie.benchmark.report.command import evaluation_command, training_command
 from threedie.benchmark.report.facts import (
@@ -74,14 +75,15 @@ class Fullness:
     """How much of it is in the page."""
 
     raw: Detail
-    training: bool = True
+    curves: bool = True
+    """The figures of each run: its training, and what its predictor does."""
 
 
 FULLNESS = (
     Fullness("whole"),
     Fullness("without curves"),
     Fullness("none"),
-    Fullness("none", training=False),
+    Fullness("none", curves=False),
 )
 """From all there is to what fits."""
 
@@ -98,6 +100,11 @@ class Page:
         self._reports, self._extras = list(reports), extras
         self._drawn = {
             run.anchor: _figures(training(run, run.anchor), run.anchor)
+            for report in reports
+            for run in report.runs
+        }
+        self._swept = {
+            run.anchor: _figures(sweep_figures(run, run.anchor), f"{run.anchor}-analysis")
             for report in reports
             for run in report.runs
         }
@@ -123,8 +130,9 @@ class Page:
             groups=self._groups,
             raw=runs,
             raw_detail=fullness.raw,
-            drawn=self._drawn if fullness.training else {},
-            thinned=not fullness.training,
+            drawn=self._drawn if fullness.curves else {},
+            swept=self._swept if fullness.curves else {},
+            thinned=not fullness.curves,
             literature=literature(),
             data=_shown(self._extras.data),
             left_out=[shown(line, longest=400) for line in self._extras.left_out],
@@ -165,6 +173,7 @@ class Page:
             "evaluate": evaluation_command(run),
             "has_log": bool(run.log),
             "notes": [shown(note, longest=300) for note in run.notes],
+            "analysis": analyzed(run),
             "look": self._extras.looks.get(run.anchor),
             "no_look": shown(self._extras.no_looks.get(run.anchor, ""), longest=300),
         }
