@@ -313,7 +313,18 @@ def test_an_address_is_no_folder(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("publish", "set", ""), ("publish", "set", "s3://"), ("download", "", "--out", "a")],
+    [
+        ("publish", "set", ""),
+        ("publish", "set", "s3://"),
+        ("download", "", "--out", "a"),
+        ("download", "set", "--out", ""),
+        ("convert", "set", "--out", ""),
+        ("export", "set", "--out="),
+        ("render", "--classes", "chair", "--out", ""),
+        ("bench", "--data", "set", "--out="),
+        ("analyze", "set", "--data", "set", "--out", ""),
+        ("report", "set", "--out", ""),
+    ],
 )
 def test_an_empty_address_is_none(
     arguments: tuple[str, ...],
