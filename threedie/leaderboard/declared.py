@@ -82,7 +82,7 @@ _OPTIONS = {
     "method.code.commit": _Option("--commit", "", None),
     "track": _Option("--track", "closed or open", "open"),
     "submitter.name": _Option("--contact", "", "x"),
-    "submitter.contact": _Option("--contact", "whom to ask: 'Name <name@host.org>'", "x"),
+    "submitter.contact": _Option("--contact", "whom to ask: 'Name <name@host.org>'", "a@b.cd"),
     "selection.runs_started": _Option(
         "--runs-started",
         "how many runs were started with the final settings, failed and left out ones too",
