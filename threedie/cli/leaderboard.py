@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
+import enum
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
-from threedie.cli.program import app, on_this_machine, say
+from threedie.cli.program import app, on_this_machine, out, say
+from threedie.errors import ConfigError
+
+if TYPE_CHECKING:
+    from threedie.leaderboard.board import OpenBoard
 
 board_app = typer.Typer(
     name="leaderboard",
@@ -33,6 +38,40 @@ BoardOption = Annotated[
         "--board", help="The board. Default: the one that ENTRY lies in.", callback=on_this_machine
     ),
 ]
+
+
+class VerifyLevel(str, enum.Enum):
+    """How deep `3die leaderboard verify` goes."""
+
+    recomputed = "recomputed"
+
+
+def _one_line(text: str) -> str:
+    from pydantic import TypeAdapter, ValidationError
+
+    from threedie.manifests.entries import Line
+
+    try:
+        return TypeAdapter(Line).validate_python(text)
+    except ValidationError as err:
+        raise ConfigError(f"--by is {text!r}; one line of 1 to 120 signs is expected.") from err
+
+
+def today() -> str:
+    """The day, in UTC, as files have it."""
+    return datetime.now(timezone.utc).date().isoformat()
+
+
+def board_of(entry: Path, board: Path | None) -> OpenBoard:
+    """The board that was given, or that an entry lies in.
+
+    Raises:
+        ConfigError: none.
+        ManifestError: a board that is none.
+    """
+    from threedie.leaderboard.board import find_board, open_board
+
+    return open_board(find_board(entry) if board is None else board)
 
 
 @board_app.command()
@@ -76,9 +115,8 @@ def init(
     """
     from threedie.leaderboard.init import init_board
 
-    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     made = init_board(
-        board, data, title=title, today=today, name=name, address=address, untrained=untrained
+        board, data, title=title, today=today(), name=name, address=address, untrained=untrained
     )
     how = f"commit {made.commit[:12]} on main" if made.commit else "no git here: commit it yourself"
     say(f"{escape(str(made.root))}: a board with {made.selftests} self-tests; {how}.")
@@ -110,3 +148,51 @@ def changes(
     from threedie.leaderboard.changes import one_new_entry
 
     typer.echo(one_new_entry(board, revisions))
+
+
+@board_app.command()
+def check(entry: EntryFolder, board: BoardOption = None) -> None:
+    """Check an entry: everything for which a board refuses one. Nothing is written."""
+    from threedie.leaderboard.check import examine_entry
+    from threedie.leaderboard.shown import lines
+    from threedie.words import plural
+
+    found = examine_entry(entry, board_of(entry, board))
+    for line in lines(found.checks, found.near):
+        say(line)
+    count = len(found.problems)
+    say(f"refused: {plural(count, 'problem')}" if count else "nothing wrong: it can be verified")
+    raise typer.Exit(1 if count else 0)
+
+
+@board_app.command()
+def verify(
+    entry: EntryFolder,
+    board: BoardOption = None,
+    level: Annotated[
+        VerifyLevel, typer.Option(help="recomputed: every metric, from the predictions.")
+    ] = VerifyLevel.recomputed,
+    by: Annotated[
+        str, typer.Option(help="Who verifies; it is shown.", callback=_one_line)
+    ] = "not named",
+) -> None:
+    """Check an entry, recompute its metrics, and write verification.json into it."""
+    from threedie.leaderboard.check import examine_entry
+    from threedie.leaderboard.shown import lines, table
+    from threedie.leaderboard.verify import verification_of
+    from threedie.manifests.verification import FILE_NAME
+
+    opened = board_of(entry, board)
+    examined = examine_entry(entry, opened)
+    if examined.problems:
+        for line in lines(examined.checks):
+            say(line)
+    checked = examined.passed()
+    # Deeper levels give their Step here, as `steps`.
+    found = verification_of(checked, opened, by=by, today=today())
+    path = checked.entry.path / FILE_NAME
+    found.write(path)
+    for line in lines(found.checks, found.warnings):
+        say(line)
+    out.print(table(found))
+    say(f"{found.level}: {escape(str(path))}")

@@ -62,6 +62,23 @@ class Examined:
             self.checks.append(Check(name=name, ok=True, says=says))
         return not found
 
+    def passed(self) -> Checked:
+        """The entry, as one that can be judged.
+
+        Raises:
+            EntryError: it is refused; the first reason, and how many more there are.
+        """
+        if self.problems or self.entry is None:
+            first, more = self.problems[0], len(self.problems) - 1
+            tail = f" ({plural(more, 'problem')} more)" if more else ""
+            raise EntryError(first.name, f"{first.says}{tail}")
+        return Checked(
+            entry=self.entry,
+            items_by_seed=self.items_by_seed,
+            checks=tuple(self.checks),
+            near=tuple(self.near),
+        )
+
 
 def check_entry(path: Path, board: OpenBoard) -> Checked:
     """Check an entry.
@@ -73,18 +90,7 @@ def check_entry(path: Path, board: OpenBoard) -> Checked:
     Raises:
         EntryError: it is refused; the first reason, and how many more there are.
     """
-    found = examine_entry(path, board)
-    if found.problems:
-        first, more = found.problems[0], len(found.problems) - 1
-        tail = f" ({plural(more, 'problem')} more)" if more else ""
-        raise EntryError(first.name, f"{first.says}{tail}")
-    assert found.entry is not None  # there is one where there is no problem
-    return Checked(
-        entry=found.entry,
-        items_by_seed=found.items_by_seed,
-        checks=tuple(found.checks),
-        near=tuple(found.near),
-    )
+    return examine_entry(path, board).passed()
 
 
 def examine_entry(path: Path, board: OpenBoard) -> Examined:
