@@ -32,9 +32,9 @@ WHOLE = Declared(
 """A declaration that lacks nothing."""
 
 
-def data_set(folder: Path) -> Path:
-    """A small data set with train and val."""
-    build(folder, PLAN)
+def data_set(folder: Path, **changes: Any) -> Path:
+    """A small data set with train and val: `PLAN`, or another."""
+    build(folder, replace(PLAN, **changes))
     return folder
 
 

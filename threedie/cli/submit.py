@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from threedie.cli.leaderboard import today
 from threedie.cli.program import app, on_this_machine, say
 from threedie.errors import ConfigError
 from threedie.words import plural, room
@@ -167,7 +167,7 @@ def submit(
             board=board,
             force=force,
         )
-        packed = pack(request, today=_today())
+        packed = pack(request, today=today())
         _tell(packed)
         folder = packed.entry.path
     if push is not None:
@@ -187,7 +187,3 @@ def _tell(packed: Packed) -> None:
     say(f"{escape(str(packed.entry.path))}: {entry.id}, {seeds}, {size}, ready to submit")
     for note in packed.notes:
         say(f"note: {escape(note)}.")
-
-
-def _today() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
