@@ -5,16 +5,18 @@ from __future__ import annotations
 import enum
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from threedie.cli.program import app, on_this_machine, out, say
+from threedie.cli.program import app, needs_torch, on_this_machine, out, say
 from threedie.errors import ConfigError
 
 if TYPE_CHECKING:
     from threedie.leaderboard.board import OpenBoard
+    from threedie.leaderboard.folder import EntryFiles
+    from threedie.manifests.verification import Step
 
 board_app = typer.Typer(
     name="leaderboard",
@@ -44,6 +46,9 @@ class VerifyLevel(str, enum.Enum):
     """How deep `3die leaderboard verify` goes."""
 
     recomputed = "recomputed"
+    reprobed = "re-probed"
+    rerun = "re-run"
+    fresh = "fresh-render"
 
 
 def _one_line(text: str) -> str:
@@ -170,13 +175,39 @@ def verify(
     entry: EntryFolder,
     board: BoardOption = None,
     level: Annotated[
-        VerifyLevel, typer.Option(help="recomputed: every metric, from the predictions.")
+        VerifyLevel,
+        typer.Option(
+            help="recomputed: every metric, from the predictions. re-probed: probes trained again "
+            "on submitted features. re-run: submitted weights. fresh-render: new views."
+        ),
     ] = VerifyLevel.recomputed,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The board's data set, for deeper levels.", callback=on_this_machine),
+    ] = None,
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="A run folder; once per run that is looked at.")
+    ] = None,
+    features: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder of `3die leaderboard features`; once per run."),
+    ] = None,
+    secret_seed: Annotated[
+        int | None, typer.Option(help="Of the new views: large, and published afterwards.")
+    ] = None,
+    meshes: Annotated[
+        Path | None,
+        typer.Option(help="What the data set was rendered of. Default: the built-in shapes."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda; of deeper levels.")] = "auto",
     by: Annotated[
         str, typer.Option(help="Who verifies; it is shown.", callback=_one_line)
     ] = "not named",
 ) -> None:
-    """Check an entry, recompute its metrics, and write verification.json into it."""
+    """Check an entry, recompute its metrics, and write verification.json into it.
+
+    A deeper level is one more step in it; those of earlier days stay while the entry is the same.
+    """
     from threedie.leaderboard.check import examine_entry
     from threedie.leaderboard.shown import lines, table
     from threedie.leaderboard.verify import verification_of
@@ -188,11 +219,63 @@ def verify(
         for line in lines(examined.checks):
             say(line)
     checked = examined.passed()
-    # Deeper levels give their Step here, as `steps`.
-    found = verification_of(checked, opened, by=by, today=today())
+    steps = []
+    if level is not VerifyLevel.recomputed:
+        given = {
+            "weights": tuple(weights or ()),
+            "features": tuple(features or ()),
+            "secret_seed": secret_seed,
+            "meshes": meshes,
+            "device": device,
+        }
+        steps.append(_deeper(level, checked.entry, opened, data, given))
+    found = verification_of(checked, opened, by=by, today=today(), steps=steps)
     path = checked.entry.path / FILE_NAME
     found.write(path)
     for line in lines(found.checks, found.warnings):
         say(line)
     out.print(table(found))
+    for step in steps:
+        for line in lines(step.checks):
+            say(line)
+        say(f"{step.level}: {'passed' if step.passed else 'NOT passed'}: {escape(step.says)}")
     say(f"{found.level}: {escape(str(path))}")
+    raise typer.Exit(0 if all(step.passed for step in steps) else 1)
+
+
+def _deeper(
+    level: VerifyLevel,
+    entry: EntryFiles,
+    board: OpenBoard,
+    data: Path | None,
+    given: dict[str, Any],
+) -> Step:
+    if data is None:
+        raise ConfigError(f"--level {level.value} needs --data: the data set that the board is of.")
+    with needs_torch():
+        from threedie.benchmark.progress import stages
+        from threedie.leaderboard.levels.request import LevelRequest
+        from threedie.leaderboard.levels.run_level import run_level
+
+        with stages(level.value, out) as told:
+            request = LevelRequest(data=data, today=today(), on_progress=told, **given)
+            return run_level(level.value, entry, board, request)
+
+
+@board_app.command()
+def features(
+    run: Annotated[Path, typer.Argument(help="A run folder.", callback=on_this_machine)],
+    data: Annotated[Path, typer.Option(help="The board's data set.", callback=on_this_machine)],
+    target: Annotated[
+        Path, typer.Option("--out", help="Folder to write.", callback=on_this_machine)
+    ],
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda.")] = "auto",
+) -> None:
+    """Write the features of a run, which level re-probed needs: for whoever keeps the weights.
+
+    3die leaderboard features runs/sie-demo-small-s0 --data data/demo --out features/0
+    """
+    with needs_torch():
+        from threedie.leaderboard.levels.features import write_features
+
+    say(f"{escape(str(write_features(run, data, target, device=device)))}: put the folder online")

@@ -255,6 +255,10 @@ def _told(err: Exception) -> str:
             f"not allowed ({_reason(err)}). Credentials come from the environment: AWS_PROFILE or "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, HF_TOKEN."
         )
+    if getattr(err, "errno", None) == errno.EFBIG:
+        return (
+            f"the file is too large for this store ({_reason(err)}). Nothing half-written is kept."
+        )
     if _status(err) == _INSUFFICIENT_STORAGE or getattr(err, "errno", None) in _FULL:
         return f"no space left there ({_reason(err)}). Nothing half-written is kept."
     return f"{_reason(err)}. The same command goes on when it can be reached."

@@ -87,6 +87,7 @@ def test_metrics_from_the_items_are_those_of_the_results(tmp_path: Path) -> None
     results, items, truth = evaluated(data, muddled, tmp_path, parts=PARTS, predictor=OfPart())
     flat = truth.listed.flat_M
     assert sorted(flat) == list(range(24 * 7))  # the list holds every view
+    assert items.row_M.tolist() == flat.tolist()
     classes = truth.labels_N[truth.listed.object_M]
     for part in PARTS:
         hits = items.top5[part] == classes[:, None]

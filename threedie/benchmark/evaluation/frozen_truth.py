@@ -65,19 +65,14 @@ class FrozenTruth:
     def to_bytes(self) -> bytes:
         """Content of truth.npz; the same truth gives the same bytes."""
         packed = io.BytesIO()
-        values = (
-            np.array(self.protocol),
-            np.array(self.objects),
-            np.array(self.classes),
-            self.labels_N.astype("<i2"),
-            self.latents_NVL.astype("<f4"),
+        np.savez_compressed(
+            packed,
+            protocol=np.array(self.protocol),
+            objects=np.array(self.objects),
+            classes=np.array(self.classes),
+            class_N=self.labels_N.astype("<i2"),
+            latents_NVL=self.latents_NVL.astype("<f4"),
         )
-        with zipfile.ZipFile(packed, "w") as archive:
-            for name, value in zip(_MEMBERS, values, strict=True):
-                unpacked = io.BytesIO()
-                np.save(unpacked, value, allow_pickle=False)
-                info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-                archive.writestr(info, unpacked.getvalue(), zipfile.ZIP_DEFLATED)
         return packed.getvalue()
 
     @classmethod

@@ -94,6 +94,7 @@ class Listed:
                 seed=seed,
                 checkpoint_sha256=checkpoint_sha256,
             ),
+            row_M=self.rows.flat_M,
             top5=self._top5,
             rotation=self._rotation,
             scene=self._scene,

@@ -32,7 +32,7 @@ from threedie.benchmark.evaluation.neighbours import group_size, nearest, unit
 from threedie.benchmark.evaluation.targets import Pairs, Truth
 from threedie.errors import ConfigError
 
-_TIE = 1e-9
+TIE = 1e-9
 
 
 class Predictor(Protocol):
@@ -163,8 +163,8 @@ def retrieve(split: MovedSplit, on_progress: Progress, stage: str) -> Retrieved:
         for name, guess in guesses.items():
             cosine_nVV = guess @ e.transpose(1, 2)
             target_nV1 = cosine_nVV.diagonal(dim1=1, dim2=2).unsqueeze(-1)
-            greater = (cosine_nVV > target_nV1 + _TIE).sum(dim=2)
-            equal = ((cosine_nVV - target_nV1).abs() <= _TIE).sum(dim=2)
+            greater = (cosine_nVV > target_nV1 + TIE).sum(dim=2)
+            equal = ((cosine_nVV - target_nV1).abs() <= TIE).sum(dim=2)
             found[name].append((greater.cpu().numpy(), equal.cpu().numpy()))
         errors.append((1 - (moved * e).sum(dim=2)).cpu().numpy())
         nothing.append((1 - (e[:, :1] * e).sum(dim=2)).cpu().numpy())
