@@ -44,6 +44,7 @@ HOME = {
     ".github/CODEOWNERS",
     ".github/workflows/verify.yml",
     "schema/board.schema.json",
+    "schema/status.schema.json",
     "schema/submission.schema.json",
     "schema/verification.schema.json",
 }

@@ -2,8 +2,8 @@
 
 Claims proved here:
 
-- init → a bare repository → submit --push → (in a clone) changes → check → verify → merge works
-  by the commands of the board's README and workflow; what is merged is what was packed.
+- init → a bare repository → submit --push → (in a clone) changes → check → verify → merge → build
+  works by the commands of the board's README and workflow; what is merged is what was packed.
 - An entry with a forged number in it, or changed after it was verified, is refused or stale.
 - A pull request that adds more than the entry is stopped before its files are looked at.
 - Submitting what a board would refuse (made for another board) tells it before it is pushed.
@@ -100,6 +100,9 @@ def test_from_runs_to_a_merged_and_verified_entry(place: Place, tmp_path: Path) 
     top1 = found.metrics["all"]["top1"].value
     assert top1 is not None
     assert 1 / len(PLAN.classes) < top1 < 1
+    site = tmp_path / "site"
+    cli("leaderboard", "build", place.clone, "--out", site)
+    assert f"{top1:.3f}" in (site / "index.html").read_text()
     again = cli("submit", packed, "--push", place.bare, status=1)
     assert f"the board has {folder} already" in again
 

@@ -18,12 +18,14 @@ from threedie import __version__, files
 from threedie.data.escape import markdown
 from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard, make_board
+from threedie.leaderboard.folder import STATUS
 from threedie.leaderboard.git import git, knows_user
 from threedie.leaderboard.selftests import write_selftests
 from threedie.manifests import boards, entries, verification
 from threedie.manifests.boards import Board
 from threedie.manifests.dataset import Model
 from threedie.manifests.entries import Submission
+from threedie.manifests.status import Status
 from threedie.manifests.verification import Verification
 
 FIRST_BRANCH = "main"
@@ -31,6 +33,7 @@ _SCHEMAS: Mapping[str, type[Model]] = {
     entries.FILE_NAME: Submission,
     verification.FILE_NAME: Verification,
     boards.FILE_NAME: Board,
+    STATUS: Status,
 }
 _PLACES = {
     "README.md": "README.md",
