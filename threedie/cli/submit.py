@@ -169,6 +169,8 @@ def submit(
         )
         packed = pack(request, today=today())
         _tell(packed)
+        if board is None and push is None:
+            say("note: its form is good; --board BOARD or --push checks it against a board too.")
         folder = packed.entry.path
     if push is not None:
         pushed = send(folder, push)

@@ -60,7 +60,8 @@ class Declared:
     @property
     def id(self) -> str | None:
         """The slug, or one made of name and variant."""
-        return self.slug or slug_of(f"{self.name or ''} {self.variant or ''}")
+        named = f"{self.name or 'unnamed'} {self.variant or ''}"  # a missing name is told once
+        return self.slug or slug_of(named)
 
 
 @dataclass(frozen=True, slots=True)

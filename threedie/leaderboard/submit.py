@@ -72,8 +72,6 @@ def submit(request: SubmitRequest, *, today: str) -> Packed:
         files.put_folder(tried, contents)
         check(tried, board)
     _put(target, contents, force=request.force)
-    if board is None:
-        notes += ("its form is good; --board BOARD or --push checks it against a board too",)
     return Packed(read_entry(target), notes)
 
 
