@@ -40,6 +40,8 @@ VERBS = {
     },
     "export": {"folder --out --layout"},
     "leaderboard": set(),
+    "leaderboard changes": {"board revisions"},
+    "leaderboard init": {"board --data --title --name --address --untrained"},
     "list": {"what"},
     "publish": {"folder destination --jobs --replace --tables"},
     "render": {
@@ -50,6 +52,11 @@ VERBS = {
     },
     "merge": {"target parts"},
     "report": {"runs --data --out --figures --allow-large"},
+    "submit": {
+        "runs --out --name --variant --contact --code --commit --paper --family --track --id "
+        "--runs-started --tuned-on --selection --pretrained-weights --external "
+        "--val-objects-used --weights-url --affiliated --card --cite --board --push --force"
+    },
     "verify": {"folder --rerender --meshes --seed"},
     "view": {"folder --out --per-class --views --sheet"},
 }
@@ -157,6 +164,11 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["compare", "no-such-run"], "no-such-run"),
         (["compare"], "Missing argument"),
         (["report", "no-such-run"], "no-such-run"),
+        (["submit", "no-such-run", "--out", "entry"], "no-such-run"),
+        (["submit", "no-such-run"], "--out is missing"),
+        (["submit", "s3://bucket/run", "--out", "entry"], "not an address"),
+        (["leaderboard", "init", "b", "--data", "no-such-data"], "--title"),
+        (["leaderboard", "changes", ".", "main"], "BASE..HEAD"),
         (["report", "."], "3die bench"),
         (["report", ".", "--out", "page.txt"], ".html"),
         (["report", ".", "--out", "no-such-folder/a.html"], "no-such-folder"),

@@ -81,6 +81,7 @@ def sources() -> list[Path]:
         "import threedie.benchmark.report.write",
         "import threedie.benchmark.evaluation.items, threedie.benchmark.evaluation.frozen_truth",
         "import threedie.benchmark.evaluation.findings",
+        "import threedie.leaderboard.site.build, threedie.leaderboard.serve",
         "import threedie.leaderboard.folder, threedie.leaderboard.board",
         "from threedie.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ],

@@ -61,7 +61,7 @@ def changed(body: Json, changes: Json) -> Json:
     body = json.loads(json.dumps(body))
     for name, value in changes.items():
         *path, last = name.split(".")
-        inside = body
+        inside: Any = body
         for step in path:
             inside = inside[int(step)] if isinstance(inside, list) else inside[step]
         inside[last] = value
@@ -205,7 +205,7 @@ def verification(fake: Fake, sha256: str) -> Json:
             "checks": [{"name": "delta", "ok": True, "says": "0.0011 of 0.0100 allowed"}],
             "deltas": {"all/top1": 0.0011},
         }
-        for level in LEVELS[2 : LEVELS.index(fake.level) + 1]  # type: ignore[arg-type]
+        for level in LEVELS[2 : LEVELS.index(fake.level) + 1]
     ]
     return {
         "id": fake.slug,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.markup import escape
 
 from threedie.cli.program import app, needs_torch, on_this_machine, out, say
 from threedie.errors import ConfigError
+from threedie.words import plural
 
 if TYPE_CHECKING:
     from threedie.leaderboard.board import OpenBoard
@@ -103,6 +105,13 @@ def init(
     address: Annotated[
         str | None, typer.Option(help="https address that its git repository will have.")
     ] = None,
+    untrained: Annotated[
+        Path | None,
+        typer.Option(
+            help="predictions.npz of a run of the method random: a self-test more.",
+            callback=on_this_machine,
+        ),
+    ] = None,
 ) -> None:
     """Make a board: a git repository with rules, schemas, self-tests and a workflow.
 
@@ -113,7 +122,9 @@ def init(
     """
     from threedie.leaderboard.init import init_board
 
-    made = init_board(board, data, title=title, today=today(), name=name, address=address)
+    made = init_board(
+        board, data, title=title, today=today(), name=name, address=address, untrained=untrained
+    )
     how = f"commit {made.commit[:12]} on main" if made.commit else "no git here: commit it yourself"
     say(f"{escape(str(made.root))}: a board with {made.selftests} self-tests; {how}.")
     say("Put your account into .github/CODEOWNERS; README.md says what else a maintainer does.")
@@ -270,3 +281,52 @@ def features(
         from threedie.leaderboard.levels.features import write_features
 
     say(f"{escape(str(write_features(run, data, target, device=device)))}: put the folder online")
+
+
+@board_app.command()
+def build(
+    board: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a board (holds board.json).", metavar="BOARD", callback=on_this_machine
+        ),
+    ],
+    site: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for the pages, of its own.", callback=on_this_machine),
+    ],
+) -> None:
+    """Write the pages of a board: static, offline, with verified numbers only.
+
+    3die leaderboard build board/ --out site/
+    """
+    from threedie.leaderboard.site.build import build_site
+
+    built = build_site(board, site)
+    removed = f", {plural(built.removed, 'old one')} removed" if built.removed else ""
+    say(f"{escape(built.counts)} {plural(built.written, 'file')}{removed}.")
+    for left in built.left_out:
+        say(f"{left.kind}: {escape(left.folder)}: {escape(left.says)}")
+    say(f"open {escape(str((site / 'index.html').resolve()))}")
+
+
+@board_app.command()
+def serve(
+    site: Annotated[
+        Path,
+        typer.Argument(help="Folder of a site.", metavar="SITE", callback=on_this_machine),
+    ],
+    port: Annotated[
+        int, typer.Option(help="Port on this machine; 0 takes a free one.", min=0, max=65535)
+    ] = 8000,
+) -> None:
+    """Show a site at an address of this machine, until Ctrl-C.
+
+    3die leaderboard serve site/
+    """
+    from threedie.leaderboard.serve import open_site
+
+    with open_site(site, port) as server:
+        say(f"{server.address} (Ctrl-C ends it)")
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve_forever()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from threedie import files
 from threedie.errors import ConfigError, ManifestError
-from threedie.leaderboard.site.collect import collect
+from threedie.leaderboard.site.collect import LeftOut, collect
 from threedie.leaderboard.site.pages import Site, counts
 from threedie.manifests.dataset import parse_json
 
@@ -32,9 +32,9 @@ _NAME = re.compile(
 class Built:
     """What a build did."""
 
-    out: Path
     counts: str
     """Entries found, shown, waiting, left out."""
+    left_out: tuple[LeftOut, ...]
     written: int
     """Pages and files that the site has."""
     removed: int
@@ -67,7 +67,12 @@ def build_site(root: Path, out: Path) -> Built:
     gone = former - pages.keys()
     _remove(out, gone)
     _list(out, pages)
-    return Built(out=out, counts=counts(stock), written=len(pages), removed=len(gone))
+    return Built(
+        counts=counts(stock),
+        left_out=stock.left_out,
+        written=len(pages),
+        removed=len(gone),
+    )
 
 
 def _former(root: Path, out: Path) -> set[str]:

@@ -13,7 +13,7 @@ from threedie.leaderboard.metrics import METRICS
 from threedie.leaderboard.site.cells import COLUMNS, is_higher, title
 from threedie.leaderboard.site.collect import Entry
 from threedie.leaderboard.site.rank import p_of_pair
-from threedie.leaderboard.site.rows import RANKED, name_of
+from threedie.leaderboard.site.rows import RANKED, name_of, sample
 
 MOST_TESTED = 60
 """Rows up to which every pair's test is in the page."""
@@ -91,15 +91,10 @@ def _tests(entries: Sequence[Entry]) -> dict[str, dict[str, float]]:
     """P of each pair, by metric and then by both slugs in alphabetical order."""
     tests: dict[str, dict[str, float]] = {}
     for key in RANKED:
-        rows = {}
-        for entry in entries:
-            value = entry.value(key)
-            replicates = entry.verification.replicates.get(key) if entry.verification else None
-            if value is not None and replicates:
-                rows[entry.slug] = (value, replicates)
+        rows = {entry.slug: found for entry in entries if (found := sample(entry, key))}
         tests[key] = {
             f"{a} {b}": float(f"{p_of_pair(rows[a], rows[b]):.2g}")
             for a, b in combinations(sorted(rows), 2)
-            if len(rows[a][1]) == len(rows[b][1])
+            if len(rows[a].replicates) == len(rows[b].replicates)
         }
     return tests

@@ -61,8 +61,8 @@ def _blocks(lines: list[str], top: int) -> Iterator[Markup]:
             yield Markup("<h{0}>{1}</h{0}>").format(level, _inline(heading[2].rstrip("# ")))
             i += 1
         elif _ITEM.fullmatch(line):
-            end = i
-            while end < len(lines) and _ITEM.fullmatch(lines[end]):
+            end = i + 1
+            while end < len(lines) and _stays_in_list(lines, end):
                 end += 1
             yield _list(lines[i:end])
             i = end
@@ -81,11 +81,25 @@ def _goes_on(line: str) -> bool:
     return bool(line.strip()) and not starts
 
 
+def _stays_in_list(lines: list[str], i: int) -> bool:
+    """An item, a line that goes on with one, or an empty line before another."""
+    if not lines[i].strip():
+        return i + 1 < len(lines) and bool(_ITEM.fullmatch(lines[i + 1]))
+    return bool(_ITEM.fullmatch(lines[i])) or lines[i].startswith("  ")
+
+
 def _list(lines: list[str]) -> Markup:
-    found = [m for m in map(_ITEM.fullmatch, lines) if m]
-    kind = "ol" if found[0][1] else "ul"
-    items = Markup("").join(Markup("<li>{}</li>").format(_inline(m[2])) for m in found)
-    return Markup("<{0}>{1}</{0}>").format(Markup(kind), items)
+    items = list[str]()
+    for line in filter(str.strip, lines):
+        found = _ITEM.fullmatch(line)
+        if found:
+            items.append(found[2])
+        else:
+            items[-1] += f" {line.strip()}"
+    first = _ITEM.fullmatch(lines[0])
+    kind = Markup("ol" if first and first[1] else "ul")
+    body = Markup("").join(Markup("<li>{}</li>").format(_inline(item)) for item in items)
+    return Markup("<{0}>{1}</{0}>").format(kind, body)
 
 
 def _inline(text: str) -> Markup:

@@ -49,7 +49,7 @@ def plot(entries: Sequence[Entry], selftests: Sequence[Entry]) -> Drawing | None
 
     Args:
         entries: all; those without a rank are not drawn.
-        selftests: the one called "chance" is said, and drawn where the axes reach it.
+        selftests: the one called "constant" is said, and drawn where the axes reach it.
     """
     placed = _placed(entries)
     if not placed:
@@ -58,7 +58,7 @@ def plot(entries: Sequence[Entry], selftests: Sequence[Entry]) -> Drawing | None
     dots = " Dim dots are the other entries." if crowded else ""
     spans = " Thin lines are 95 % intervals." if len(placed) <= _INTERVALS else ""
     chance = _chance(selftests)
-    knows = f" Chance: {_say(*chance)}." if chance else ""
+    knows = f" One answer for everything: {_say(*chance)}." if chance else ""
     sheet = Drawing(
         "pareto",
         "Invariance against equivariance",
@@ -90,10 +90,10 @@ def _placed(entries: Sequence[Entry]) -> list[_Placed]:
 
 
 def _chance(selftests: Sequence[Entry]) -> tuple[float, float] | None:
-    """What knowing nothing scores; often far below what is worth drawing."""
+    """What one answer for everything scores; often far below what is worth drawing."""
     for entry in selftests:
         x, y = entry.value(ACROSS), entry.value(UP)
-        if entry.slug == "chance" and x is not None and y is not None:
+        if entry.slug == "constant" and x is not None and y is not None:
             return x, y
     return None
 

@@ -17,7 +17,7 @@ from threedie.leaderboard.site.cells import (
     number,
 )
 from threedie.leaderboard.site.collect import Entry
-from threedie.leaderboard.site.rank import RankRange, rank_ranges
+from threedie.leaderboard.site.rank import RankRange, Sample, rank_ranges
 from threedie.manifests.entries import RANKED_RUNS
 from threedie.manifests.verification import Level
 
@@ -69,35 +69,34 @@ class Row:
 
 def ranks_of(entries: Iterable[Entry]) -> Ranks:
     """Rank ranges, within each track, of entries that have a rank."""
-    found: dict[tuple[str, str], RankRange] = {}
+    ranks: dict[tuple[str, str], RankRange] = {}
     by_track: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.ranked:
             by_track.setdefault(entry.submission.track, []).append(entry)
     for group in by_track.values():
         for key in RANKED:
-            comparable = _comparable(group, key)
-            ranges = rank_ranges(
-                [value for _, value, _ in comparable],
-                [replicates for _, _, replicates in comparable],
-                higher=is_higher(key.split("/")[1]),
-            )
-            for (entry, _, _), found_range in zip(comparable, ranges, strict=True):
-                found[entry.slug, key] = found_range
-    return found
+            samples = {e.slug: found for e in group if (found := sample(e, key))}
+            samples = _alike(samples)
+            ranges = rank_ranges(list(samples.values()), higher=is_higher(key.split("/")[1]))
+            ranks.update(((slug, key), one) for slug, one in zip(samples, ranges, strict=True))
+    return ranks
 
 
-def _comparable(entries: Sequence[Entry], key: str) -> list[tuple[Entry, float, tuple[float, ...]]]:
-    """Those with a value and as many replicates as most have."""
-    rows = []
-    for entry in entries:
-        value = entry.value(key)
-        replicates = entry.verification.replicates.get(key, ()) if entry.verification else ()
-        if value is not None and replicates:
-            rows.append((entry, value, replicates))
-    lengths = [len(replicates) for _, _, replicates in rows]
+def sample(entry: Entry, key: str) -> Sample | None:
+    """What an entry's rank by `part/metric` rests on; None where it has none."""
+    found = entry.measured(*key.split("/"))
+    replicates = entry.verification.replicates.get(key, ()) if entry.verification else ()
+    if found is None or found.value is None or not replicates or not entry.ranked:
+        return None
+    return Sample(value=found.value, replicates=replicates, std=found.std or 0.0, seeds=entry.seeds)
+
+
+def _alike(samples: dict[str, Sample]) -> dict[str, Sample]:
+    """Those with as many replicates as most have: others have no draws in common with them."""
+    lengths = [len(one.replicates) for one in samples.values()]
     usual = max(sorted(set(lengths)), key=lengths.count) if lengths else 0
-    return [row for row in rows if len(row[2]) == usual]
+    return {slug: one for slug, one in samples.items() if len(one.replicates) == usual}
 
 
 def main_rows(entries: Sequence[Entry], ranks: Ranks, *, ranked: bool = True) -> list[Row]:
