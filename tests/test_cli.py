@@ -40,6 +40,8 @@ VERBS = {
     },
     "export": {"folder --out --layout"},
     "leaderboard": set(),
+    "leaderboard check": {"entry --board"},
+    "leaderboard verify": {"entry --board --level --by"},
     "list": {"what"},
     "publish": {"folder destination --jobs --replace --tables"},
     "render": {
@@ -292,6 +294,7 @@ def test_doctor_fails_where_blender_does_not_start(
         ("check", "set", "s3://bucket/set"),
         ("merge", "set", "s3://bucket/part"),
         ("bench", "--out", "s3://bucket/runs"),
+        ("leaderboard", "check", "s3://bucket/entry"),
     ],
 )
 def test_an_address_is_no_folder(
