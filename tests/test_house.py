@@ -81,8 +81,8 @@ def sources() -> list[Path]:
         "import threedie.benchmark.report.write",
         "import threedie.benchmark.evaluation.items, threedie.benchmark.evaluation.frozen_truth",
         "import threedie.benchmark.evaluation.findings",
-        "import threedie.leaderboard.check, threedie.leaderboard.verify, threedie.leaderboard.shown",
-        "import threedie.leaderboard.board, threedie.leaderboard.selftests",
+        "import threedie.leaderboard.check, threedie.leaderboard.verify",
+        "import threedie.leaderboard.selftests, threedie.leaderboard.shown",
         "from threedie.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ],
 )

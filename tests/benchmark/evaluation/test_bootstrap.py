@@ -64,7 +64,7 @@ def test_replicates_are_the_same_by_object_and_by_row(
 ) -> None:
     degrees = rng.uniform(0, 180, size=N * ROWS)
     resampler = Resampler(N, seed=7, resamples=50)
-    for whole in (m.median_deg(degrees), m.balanced(degrees > 90, OBJECTS % 3, 3)):
+    for whole in (m.median_deg(degrees), m.balanced(1.0 * (degrees > 90), OBJECTS % 3, 3)):
         found = []
         for sparse in (0, 10**9):
             monkeypatch.setattr(bootstrap, "_SPARSE", sparse)
