@@ -42,6 +42,11 @@ VERBS = {
     "leaderboard": set(),
     "leaderboard changes": {"board revisions"},
     "leaderboard init": {"board --data --title --name --address --untrained"},
+    "leaderboard check": {"entry --board"},
+    "leaderboard verify": {
+        "entry --board --level --data --weights --features --secret-seed --meshes --device --by"
+    },
+    "leaderboard features": {"run --data --out --device"},
     "list": {"what"},
     "publish": {"folder destination --jobs --replace --tables"},
     "render": {
@@ -304,6 +309,7 @@ def test_doctor_fails_where_blender_does_not_start(
         ("check", "set", "s3://bucket/set"),
         ("merge", "set", "s3://bucket/part"),
         ("bench", "--out", "s3://bucket/runs"),
+        ("leaderboard", "check", "s3://bucket/entry"),
     ],
 )
 def test_an_address_is_no_folder(
