@@ -36,7 +36,8 @@ def make_world(folder: Path, *, method: str = "sie", data: Path | None = None) -
     """Build, train for a moment, evaluate, and make an entry of it."""
     if data is None:
         data = folder / "data"
-        build(data, Plan(objects=[f"o{i}" for i in range(6)], views=4, size=32))
+        classes = [f"class-{letter}" for letter in "abcdefghijkl"]
+        build(data, Plan(classes=classes, objects=list("wxyz"), views=4, size=32))
     return World(
         data=data,
         board=make_board(folder / "board", data, title="Tests", today=TODAY),
