@@ -167,7 +167,7 @@ class Entry:
         *way, last = dotted.split(".")
         place: Any = self.body
         for step in way:
-            if isinstance(place, dict) and place.get(step, 0) is None:
+            if isinstance(place, dict) and place.get(step) is None:
                 place[step] = {}
             place = place[int(step) if isinstance(place, list) else step]
         place[int(last) if isinstance(place, list) else last] = value
@@ -198,7 +198,7 @@ class Entry:
             folder: whose last part is its name.
             text: submission.json, where it can't come of `body`.
         """
-        self.files["submission.json"] = text or json.dumps(self.body).encode()
+        self.files["submission.json"] = json.dumps(self.body).encode() if text is None else text
         for name, content in self.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)

@@ -50,7 +50,7 @@ class Repository:
         """Git in it."""
         return run_git(*arguments, at=self.path)
 
-    def bytes(self, revision: str, name: str) -> bytes:
+    def content(self, revision: str, name: str) -> bytes:
         """A file's content."""
         command = ["git", "-C", str(self.path), "cat-file", "blob", f"{revision}:{name}"]
         return subprocess.run(command, capture_output=True, env=_OURS, check=True).stdout

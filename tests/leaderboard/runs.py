@@ -18,6 +18,7 @@ from threedie.benchmark.reading.split import open_split
 from threedie.leaderboard.declared import Declared
 
 PLAN = Plan(objects=("a", "b", "c"), views=4, size=16)
+PARTS = ("all", "inv", "equi")
 TODAY = "2026-11-25"
 WHOLE = Declared(
     name="SIE (ours)",
@@ -31,9 +32,9 @@ WHOLE = Declared(
 """A declaration that lacks nothing."""
 
 
-def data_set(folder: Path) -> Path:
-    """A small data set with train and val."""
-    build(folder, PLAN)
+def data_set(folder: Path, **changes: Any) -> Path:
+    """A small data set with train and val: `PLAN`, or another."""
+    build(folder, replace(PLAN, **changes))
     return folder
 
 
@@ -43,7 +44,7 @@ def frozen(data: Path) -> FrozenTruth:
 
 
 def made_up(truth: FrozenTruth, seed: int, checkpoint_sha256: str | None = None) -> Items:
-    """Predictions near the truth; other ones for each seed."""
+    """Predictions near the truth; other ones for each seed. A part is as good as another."""
     rng = np.random.Generator(np.random.PCG64(seed))
     listed, flat_M = truth.listed, truth.listed.flat_M
     n_classes, n_rows = len(truth.classes), len(flat_M)
@@ -56,13 +57,15 @@ def made_up(truth: FrozenTruth, seed: int, checkpoint_sha256: str | None = None)
             protocol=truth.protocol,
             list_sha256=truth.sha256,
             classes=n_classes,
-            parts=("all",),
+            parts=PARTS,
             seed=seed,
             checkpoint_sha256=checkpoint_sha256,
         ),
         row_M=flat_M,
-        top5={"all": np.argsort(-logits_MK, axis=1)[:, :5]},
-        rotation={"all": rotation_M4 + rng.normal(scale=0.2, size=rotation_M4.shape)},
+        top5=dict.fromkeys(PARTS, np.argsort(-logits_MK, axis=1)[:, :5]),
+        rotation={
+            part: rotation_M4 + rng.normal(scale=0.2, size=rotation_M4.shape) for part in PARTS
+        },
         scene={"all": scene_M7 + rng.normal(scale=0.2, size=scene_M7.shape)},
         greater_M=rng.integers(0, listed.n_views - 1, n_rows),
         equal_M=np.ones(n_rows, np.int64),

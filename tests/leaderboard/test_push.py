@@ -77,7 +77,7 @@ def test_one_branch_with_one_folder_arrives(board: Repository, packed: Path, for
     assert {line.split("\t")[1] for line in changed} == {f"{pushed.folder}/{n}" for n in NAMES}
     assert {line[0] for line in changed} == {"A"}
     for name, content in tree(packed).items():
-        assert board.bytes("entry/sie-ours", f"{pushed.folder}/{name}") == content
+        assert board.content("entry/sie-ours", f"{pushed.folder}/{name}") == content
 
 
 def test_the_check_sees_the_board_and_no_other_entry(board: Repository, packed: Path) -> None:

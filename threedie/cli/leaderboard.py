@@ -105,6 +105,13 @@ def init(
     address: Annotated[
         str | None, typer.Option(help="https address that its git repository will have.")
     ] = None,
+    untrained: Annotated[
+        Path | None,
+        typer.Option(
+            help="predictions.npz of a run of the method random: a self-test more.",
+            callback=on_this_machine,
+        ),
+    ] = None,
 ) -> None:
     """Make a board: a git repository with rules, schemas, self-tests and a workflow.
 
@@ -115,7 +122,9 @@ def init(
     """
     from threedie.leaderboard.init import init_board
 
-    made = init_board(board, data, title=title, today=today(), name=name, address=address)
+    made = init_board(
+        board, data, title=title, today=today(), name=name, address=address, untrained=untrained
+    )
     how = f"commit {made.commit[:12]} on main" if made.commit else "no git here: commit it yourself"
     say(f"{escape(str(made.root))}: a board with {made.selftests} self-tests; {how}.")
     say("Put your account into .github/CODEOWNERS; README.md says what else a maintainer does.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
+from threedie.cli.leaderboard import today
 from threedie.cli.program import app, on_this_machine, say
 from threedie.errors import ConfigError
 from threedie.words import plural, room
@@ -167,8 +167,10 @@ def submit(
             board=board,
             force=force,
         )
-        packed = pack(request, today=_today())
+        packed = pack(request, today=today())
         _tell(packed)
+        if board is None and push is None:
+            say("note: its form is good; --board BOARD or --push checks it against a board too.")
         folder = packed.entry.path
     if push is not None:
         pushed = send(folder, push)
@@ -187,7 +189,3 @@ def _tell(packed: Packed) -> None:
     say(f"{escape(str(packed.entry.path))}: {entry.id}, {seeds}, {size}, ready to submit")
     for note in packed.notes:
         say(f"note: {escape(note)}.")
-
-
-def _today() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()

@@ -60,7 +60,8 @@ class Declared:
     @property
     def id(self) -> str | None:
         """The slug, or one made of name and variant."""
-        return self.slug or slug_of(f"{self.name or ''} {self.variant or ''}")
+        named = f"{self.name or 'unnamed'} {self.variant or ''}"  # a missing name is told once
+        return self.slug or slug_of(named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ _OPTIONS = {
     "method.code.commit": _Option("--commit", "", None),
     "track": _Option("--track", "closed or open", "open"),
     "submitter.name": _Option("--contact", "", "x"),
-    "submitter.contact": _Option("--contact", "whom to ask: 'Name <name@host.org>'", "x"),
+    "submitter.contact": _Option("--contact", "whom to ask: 'Name <name@host.org>'", "a@b.cd"),
     "selection.runs_started": _Option(
         "--runs-started",
         "how many runs were started with the final settings, failed and left out ones too",

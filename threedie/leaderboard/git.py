@@ -50,6 +50,9 @@ _ABOUT = {
     "tell me who you are|no email was given|no name was given|empty ident": (
         "git does not know you: `git config --global user.name NAME`, and user.email"
     ),
+    "dubious ownership": (
+        "the folder is another user's: `git config --global --add safe.directory FOLDER`"
+    ),
     "cannot lock ref|non-fast-forward|fetch first|\\[rejected\\]|stale info": (
         "somebody has pushed a branch of that name just now: take another --id"
     ),

@@ -18,11 +18,14 @@ from threedie import __version__, files
 from threedie.data.escape import markdown
 from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard, make_board
+from threedie.leaderboard.folder import STATUS
 from threedie.leaderboard.git import git, knows_user
+from threedie.leaderboard.selftests import write_selftests
 from threedie.manifests import boards, entries, verification
 from threedie.manifests.boards import Board
 from threedie.manifests.dataset import Model
 from threedie.manifests.entries import Submission
+from threedie.manifests.status import Status
 from threedie.manifests.verification import Verification
 
 FIRST_BRANCH = "main"
@@ -30,6 +33,7 @@ _SCHEMAS: Mapping[str, type[Model]] = {
     entries.FILE_NAME: Submission,
     verification.FILE_NAME: Verification,
     boards.FILE_NAME: Board,
+    STATUS: Status,
 }
 _PLACES = {
     "README.md": "README.md",
@@ -61,6 +65,7 @@ def init_board(
     today: str,
     name: str | None = None,
     address: str | None = None,
+    untrained: Path | None = None,
 ) -> NewBoard:
     """Make a board.
 
@@ -71,6 +76,7 @@ def init_board(
         today: yyyy-mm-dd.
         name: of the data set; None: its folder's.
         address: https address of the board's repository, if there is one already.
+        untrained: predictions.npz of a run of the method `random`: one self-test more.
 
     Raises:
         ConfigError: something is there already.
@@ -86,13 +92,13 @@ def init_board(
         for place, content in board_files(board).items():
             files.make_directory((staging / place).parent)
             files.put(staging / place, content)
-        count = _selftests(board)
+        selftests = write_selftests(board, today=today, untrained=untrained)
         commit = _first_commit(staging, title)
         with files.storage_errors(root):
             files.claim(staging, root)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return NewBoard(root, commit, count)
+    return NewBoard(root, commit, len(selftests))
 
 
 def board_files(board: OpenBoard) -> dict[str, bytes]:
@@ -136,13 +142,6 @@ def _check_free(root: Path) -> None:
 
 def _inside(root: Path) -> list[Path]:
     return list(root.iterdir()) if root.is_dir() else []
-
-
-def _selftests(board: OpenBoard) -> int:
-    from threedie.leaderboard.selftests import write_selftests
-
-    write_selftests(board, today=board.config.created)
-    return len(board.selftests())
 
 
 def _first_commit(root: Path, title: str) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from threedie.benchmark.report.command import evaluation_command, training_command
-from threedie.benchmark.report.privacy import private
+from threedie.benchmark.report.privacy import last_name, private
 from threedie.data.escape import markdown
 from threedie.leaderboard.submitted_runs import SubmittedRun, seeds_said
 from threedie.manifests.entries import Submission
@@ -31,6 +31,9 @@ def config_json(runs: Sequence[SubmittedRun]) -> bytes:
     body: dict[str, Any] = {"schema_version": 1, "config": dict(first.results.encoder.config)}
     if first.record is not None:
         body = first.record.model_dump(mode="json")
+    config = body["config"]
+    if isinstance(config.get("data"), str):  # a relative path says something of its owner too
+        config["data"] = last_name(config["data"])
     return json.dumps(private(body), indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
@@ -76,7 +79,7 @@ def _what(entry: Submission) -> str:
     if method.code:
         at = f" at `{method.code.commit[:12]}`" if method.code.commit else ""
         places.append(f"[code]({method.code.url}){at}")
-    where = f" Described in {' and '.join(places)}." if places else ""
+    where = f" See its {' and '.join(places)}." if places else ""
     return f"A method of the family “{method.family}”, in the {entry.track} track.{where}"
 
 

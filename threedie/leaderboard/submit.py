@@ -14,11 +14,13 @@ from pathlib import Path
 from threedie import files
 from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard.board import OpenBoard, open_board
+from threedie.leaderboard.check import check_entry
 from threedie.leaderboard.declared import LAST_EPOCH, Declared, submission
 from threedie.leaderboard.folder import CARD, CITATION, CONFIG, EntryFiles, is_submitted, read_entry
 from threedie.leaderboard.packed_texts import card_md, cite_bib, config_json, private_lines
 from threedie.leaderboard.push import Pushed, push_entry
 from threedie.leaderboard.submitted_runs import SubmittedRun, read_runs
+from threedie.leaderboard.texts import text_problems
 from threedie.manifests.entries import FILE_NAME, RANKED_RUNS, Submission
 from threedie.words import plural
 
@@ -70,8 +72,6 @@ def submit(request: SubmitRequest, *, today: str) -> Packed:
         files.put_folder(tried, contents)
         check(tried, board)
     _put(target, contents, force=request.force)
-    if board is None:
-        notes += ("its form is good; --board BOARD or --push checks it against a board too",)
     return Packed(read_entry(target), notes)
 
 
@@ -81,11 +81,11 @@ def check(folder: Path, board: OpenBoard | None) -> None:
     Raises:
         EntryError: it would be refused.
     """
-    read_entry(folder)
     if board is not None:
-        from threedie.leaderboard.check import check_entry
-
         check_entry(folder, board)
+        return
+    for problem in text_problems(read_entry(folder).contents):
+        raise problem
 
 
 def push(folder: Path, to: str) -> Pushed:
