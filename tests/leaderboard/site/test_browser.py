@@ -6,8 +6,8 @@
 - The compare page shows what was chosen, number for number, with the tests of the pairs.
 - Without script all content is there, and compare says so; offline nothing is missed.
 - No page asks for anything but itself, writes an error to the console, or runs what an entry says.
-- axe-core finds nothing on any kind of page, light and dark, on a desktop and on a phone; nothing
-  is wider than 320 px but what scrolls by itself; targets are 24 px and more.
+- axe-core finds nothing on any kind of page, light on a desktop and dark on a phone; nothing is
+  wider than 320 px but what scrolls by itself; targets are 24 px and more.
 
 THREEDIE_SCREENSHOTS=FOLDER keeps a picture of each kind of page.
 """
@@ -327,8 +327,7 @@ def violations(page: Any) -> list[str]:
     return [f"{v['id']}: {v['help']} ({v['nodes'][0]['html'][:200]})" for v in found]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 @pytest.mark.parametrize("kind", [*KINDS, COMPARED])
 def test_axe_finds_nothing(watched: Any, folder: Path, kind: str, width: int, scheme: str) -> None:
     address = (folder / "site").as_uri() + f"/{kind}"

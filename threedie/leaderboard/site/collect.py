@@ -14,7 +14,15 @@ from pathlib import Path
 from threedie.benchmark.report.privacy import shown
 from threedie.errors import ManifestError, ThreedieError
 from threedie.leaderboard.board import OpenBoard, open_board
-from threedie.leaderboard.folder import CARD, CITATION, CONFIG, STATUS, EntryFiles, read_entry
+from threedie.leaderboard.folder import (
+    CARD,
+    CITATION,
+    CONFIG,
+    STATUS,
+    EntryFiles,
+    is_submitted,
+    read_entry,
+)
 from threedie.manifests import verification
 from threedie.manifests.boards import Board
 from threedie.manifests.entries import RANKED_RUNS, Submission
@@ -39,7 +47,7 @@ class Entry:
     texts: Mapping[str, str]
     """card.md, config.json and cite.bib, where they are."""
     files: tuple[tuple[str, int, str], ...]
-    """Name, bytes, SHA-256 of each."""
+    """Name, bytes, SHA-256 of each that the submitter gave."""
 
     @property
     def slug(self) -> str:
@@ -165,6 +173,7 @@ def _entry(folder: Path, name: str, board: OpenBoard) -> Entry:
         files=tuple(
             (n, len(content), hashlib.sha256(content).hexdigest())
             for n, content in sorted(found.contents.items())
+            if is_submitted(n)
         ),
     )
 
