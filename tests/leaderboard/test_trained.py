@@ -30,7 +30,7 @@ def test_from_training_to_the_pages(tmp_path: Path) -> None:
     runs = sorted((tmp_path / "runs").iterdir())
     assert len(runs) == 3
     cli("report", *runs, "--out", tmp_path / "report.html")
-    cli("analyze", runs[0], "--data", data, "--objects", 2, "--angles", 3, "--axis", "z")
+    cli("analyze", runs[0], "--data", data, "--objects", 2, "--angles", 3, "--no-probes")
     cli("leaderboard", "init", board, "--data", data, "--title", "Demo")
     run_git("clone", "--quiet", "--bare", str(board), str(bare))
     cli("submit", *runs, *WORDS, "--out", tmp_path / "mine", "--push", bare)
