@@ -42,6 +42,11 @@ VERBS = {
     "leaderboard": set(),
     "leaderboard changes": {"board revisions"},
     "leaderboard init": {"board --data --title --name --address --untrained"},
+    "leaderboard check": {"entry --board"},
+    "leaderboard verify": {
+        "entry --board --level --data --weights --features --secret-seed --meshes --device --by"
+    },
+    "leaderboard features": {"run --data --out --device"},
     "list": {"what"},
     "publish": {"folder destination --jobs --replace --tables"},
     "render": {
@@ -304,6 +309,7 @@ def test_doctor_fails_where_blender_does_not_start(
         ("check", "set", "s3://bucket/set"),
         ("merge", "set", "s3://bucket/part"),
         ("bench", "--out", "s3://bucket/runs"),
+        ("leaderboard", "check", "s3://bucket/entry"),
     ],
 )
 def test_an_address_is_no_folder(
@@ -325,7 +331,18 @@ def test_an_address_is_no_folder(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("publish", "set", ""), ("publish", "set", "s3://"), ("download", "", "--out", "a")],
+    [
+        ("publish", "set", ""),
+        ("publish", "set", "s3://"),
+        ("download", "", "--out", "a"),
+        ("download", "set", "--out", ""),
+        ("convert", "set", "--out", ""),
+        ("export", "set", "--out="),
+        ("render", "--classes", "chair", "--out", ""),
+        ("bench", "--data", "set", "--out="),
+        ("analyze", "set", "--data", "set", "--out", ""),
+        ("report", "set", "--out", ""),
+    ],
 )
 def test_an_empty_address_is_none(
     arguments: tuple[str, ...],

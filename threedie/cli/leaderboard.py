@@ -326,7 +326,6 @@ def serve(
     """
     from threedie.leaderboard.serve import open_site
 
-    with open_site(site, port) as server:
+    with contextlib.suppress(KeyboardInterrupt), open_site(site, port) as server:
         say(f"{server.address} (Ctrl-C ends it)")
-        with contextlib.suppress(KeyboardInterrupt):
-            server.serve_forever()
+        server.serve_forever()

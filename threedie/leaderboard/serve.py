@@ -79,12 +79,19 @@ class _Handler(SimpleHTTPRequestHandler):
     server_version, sys_version = "3die", ""
 
     def send_head(self) -> Any:
-        root, path = Path(self.directory), Path(self.translate_path(self.path))
-        hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        if hidden or not path.resolve().is_relative_to(root):
-            self.send_error(404)
-            return None
-        return super().send_head()
+        if self._is_served():
+            return super().send_head()
+        self.send_error(404)
+        return None
+
+    def _is_served(self) -> bool:
+        root = Path(self.directory)
+        try:
+            path = Path(self.translate_path(self.path))
+            hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
+            return not hidden and path.resolve().is_relative_to(root)
+        except (OSError, ValueError):  # a name that no file can have
+            return False
 
     def list_directory(self, path: Any) -> Any:
         self.send_error(404)

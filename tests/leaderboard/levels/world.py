@@ -32,20 +32,23 @@ class World:
     entry: EntryFiles
 
 
-def make_world(folder: Path, *, method: str = "sie", data: Path | None = None) -> World:
+def make_world(
+    folder: Path, *, method: str = "sie", data: Path | None = None, size: int = 32
+) -> World:
     """Build, train for a moment, evaluate, and make an entry of it."""
     if data is None:
         data = folder / "data"
-        build(data, Plan(objects=[f"o{i}" for i in range(6)], views=4, size=32))
+        classes = [f"class-{letter}" for letter in "abcdefghijkl"]
+        build(data, Plan(classes=classes, objects=list("wxyz"), views=4, size=32))
     return World(
         data=data,
         board=make_board(folder / "board", data, title="Tests", today=TODAY),
-        run=(run := trained(folder / "runs", data, method, seed=0)),
+        run=(run := trained(folder / "runs", data, method, seed=0, size=size)),
         entry=entry_of(run),
     )
 
 
-def trained(out: Path, data: Path, method: str, *, seed: int) -> Path:
+def trained(out: Path, data: Path, method: str, *, seed: int, size: int = 32) -> Path:
     """A run folder with results and predictions."""
     own = ("projector=16,16",) if method not in ("random", "supervised") else ()
     request = BenchRequest(
@@ -53,7 +56,7 @@ def trained(out: Path, data: Path, method: str, *, seed: int) -> Path:
         data=str(data),
         preset="smoke",
         seeds=(seed,),
-        settings=("size=32", "batch_size=8", "epochs=1", "threads=1", *own),
+        settings=(f"size={size}", "batch_size=8", "epochs=1", "threads=1", *own),
         out=out,
     )
     return bench(request, console=OUT)[0]

@@ -18,6 +18,7 @@ import numpy as np
 
 from threedie.benchmark.evaluation.frozen import FrozenList, frozen_list, list_sha256
 from threedie.benchmark.evaluation.metrics import Array, Ints
+from threedie.benchmark.evaluation.npz import npz
 from threedie.benchmark.evaluation.tables import named_classes
 from threedie.benchmark.evaluation.targets import Named, Truth, class_numbers
 from threedie.errors import ManifestError
@@ -64,16 +65,14 @@ class FrozenTruth:
 
     def to_bytes(self) -> bytes:
         """Content of truth.npz; the same truth gives the same bytes."""
-        packed = io.BytesIO()
-        np.savez_compressed(
-            packed,
-            protocol=np.array(self.protocol),
-            objects=np.array(self.objects),
-            classes=np.array(self.classes),
-            class_N=self.labels_N.astype("<i2"),
-            latents_NVL=self.latents_NVL.astype("<f4"),
+        values = (
+            np.array(self.protocol),
+            np.array(self.objects),
+            np.array(self.classes),
+            self.labels_N.astype("<i2"),
+            self.latents_NVL.astype("<f4"),
         )
-        return packed.getvalue()
+        return npz(dict(zip(_MEMBERS, values, strict=True)))
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> FrozenTruth:

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from threedie.benchmark.evaluation.metrics import Array, Ints
+from threedie.benchmark.evaluation.npz import npz
 from threedie.errors import ManifestError
 from threedie.manifests.dataset import Model, Sha256, parse_json, validated
 from threedie.manifests.results import PartName
@@ -63,6 +64,7 @@ _HEADER = re.compile(
 )
 """As NumPy writes it, of a plain array. It is matched and never evaluated."""
 _MAX_ABOUT, _MAX_HEADER = 64 * 2**10, 1000
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -121,9 +123,7 @@ def to_bytes(items: Items) -> bytes:
             arrays[f"{kind}.{part}"] = values.astype(_TYPES[kind])
     for kind, rows in _rows(items).items():
         arrays[kind] = rows.astype(_TYPES[kind])
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
-    return packed.getvalue()
+    return npz(arrays)
 
 
 def _rows(items: Items) -> dict[str, Ints]:
@@ -192,9 +192,7 @@ def _unpacked(content: bytes, where: str) -> dict[str, NDArray[np.generic]]:
             names = [member.filename for member in members]
             if len(set(names)) < len(names):
                 raise ManifestError(f"{where}: a member stands twice.")
-            if any(
-                m.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for m in members
-            ):
+            if any(m.compress_type not in _PACKED for m in members):
                 raise ManifestError(f"{where}: a member is packed by another method than deflate.")
             return {
                 _known(m.filename, where): _array(_read(archive, m, where), m.filename, where)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from threedie.benchmark.evaluation.features import Progress
 
 TOLERANCE = Tolerance(
-    fraction=0.02, r2=0.03, degrees=1.5, same_class=0.9, turned_deg=15.0, same_rank=0.9
+    fraction=0.02, r2=0.03, degrees=1.5, same_class=0.9, turned=0.3, same_rank=0.95
 )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from threedie.benchmark.training.run_folder import LoadedRun
 
 TOLERANCE = Tolerance(
-    fraction=0.005, r2=0.01, degrees=0.5, same_class=0.995, turned_deg=2.0, same_rank=0.99
+    fraction=0.005, r2=0.01, degrees=0.5, same_class=0.995, turned=0.2, same_rank=0.99
 )
 """On the machine of the entry all is equal. What another one may differ by: see docs/metrics.md."""
 

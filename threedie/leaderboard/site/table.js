@@ -36,8 +36,10 @@ function sort(column, falling) {
     (typeof a.key === "string" ? a.key.localeCompare(b.key) : a.key - b.key)));
   const rank = head.dataset.rank, measured = "better" in head.dataset;
   if (measured) rows.forEach((row, i) => {
-    const fixed = /[a-z]/.test(ranked[i][0]);
-    row.cells[offset].textContent = fixed ? ranked[i][0] : (rank && ranked[i][rank]) ? ranked[i][rank].replace("-", "–") : "—";
+    const cell = row.cells[offset], now = ranked[i][rank];
+    if (/[a-z]/.test(ranked[i][0])) return; // "not ranked" by anything
+    cell.textContent = now && now !== "—" ? now.replace("-", "–") : "—";
+    if (cell.textContent === "—") cell.setAttribute("aria-label", "no rank"); else cell.removeAttribute("aria-label");
   });
   table.tBodies[0].append(...keyed.map((one) => one.row));
   return "sorted by " + names[column] + (falling ? ", descending" : ", ascending") +
