@@ -45,9 +45,9 @@ def test_from_training_to_the_pages(tmp_path: Path) -> None:
     assert "re-run: passed" in cli("leaderboard", "verify", entry, *again)
     found = Verification.read(entry / FILE_NAME)
     assert found.level == "re-run"
-    for name in ("top1", "mrr_val", "rotation_r2_uniform"):
+    for name in ("top1", "mrr_val"):  # of rotations the evaluation judges more pairs than the list
         measured = [Results.read(run / "results.json").metrics["all"][name].value for run in runs]
-        assert found.metrics["all"][name].per_seed == pytest.approx(measured, abs=0.02)
+        assert found.metrics["all"][name].per_seed == pytest.approx(measured, abs=1e-6)
     cli("leaderboard", "build", clone, "--out", tmp_path / "site")
     page = (tmp_path / "site" / "index.html").read_text()
     assert "SIE (ours)" in page

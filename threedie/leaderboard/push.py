@@ -82,7 +82,8 @@ def _cloned(place: str) -> Iterator[Path]:
         )
         if not (clone / FILE_NAME).is_file():
             raise ManifestError(
-                f"{shown(place)} is no board: it has no {FILE_NAME}. `3die leaderboard init` makes one."
+                f"{shown(place)} is no board: it has no {FILE_NAME}. `3die leaderboard init` makes "
+                "one."
             )
         if not knows_user(clone):
             raise ConfigError(
