@@ -22,10 +22,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.leaderboard import made
 from tests.leaderboard.boards import EXAMPLES, SELFTESTS, Fake, many, write_board, write_entry
 from tests.pages import Page
 from threedie.errors import ConfigError, ManifestError, StorageError
+from threedie.leaderboard.selftests import write_selftests
 from threedie.leaderboard.site.build import Built, build_site
+from threedie.leaderboard.verify import verify_entry
 
 ONE, TWO = Fake(slug="first-entry"), Fake(slug="second-entry", name="VICReg", r2=0.4)
 
@@ -100,12 +103,12 @@ def tampered(folder: Path, how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ("files", "its files have changed since"),
+        ("files", "the entry has changed since it was verified"),
         ("absent", "not verified yet"),
         ("damaged", "not valid JSON"),
-        ("id", "of another entry"),
-        ("list_sha256", "against another list"),
-        ("protocol", "3die-v1/9"),
+        ("id", "the entry has changed since it was verified"),
+        ("list_sha256", "for another protocol or list"),
+        ("protocol", "for another protocol or list"),
     ],
 )
 def test_a_void_verification_shows_no_number(tmp_path: Path, how: str, says: str) -> None:
@@ -304,3 +307,31 @@ def test_500_entries_make_a_small_index(tmp_path: Path) -> None:
     assert len([a for a in page.all("tr") if "data-f" in a]) == 500
     digest = {hashlib.sha256(c).hexdigest() for c in contents(tmp_path / "site").values()}
     assert len(digest) > 1000  # and every other page is there too
+
+
+def test_what_the_verifier_wrote_is_what_is_printed(tmp_path: Path) -> None:
+    """A board made, verified and built by the real parts: nothing is written by hand."""
+    board = made.make(tmp_path / "board")
+    write_selftests(board, today=made.TODAY)
+    numbers = {}
+    for slug, noise, method in (("sie-ours", 0.1, 0), ("sie-other", 0.4, 1)):
+        folder = made.entry(board, slug, noise=noise, method=method).place(board)
+        verified = verify_entry(folder, board, by="the test", today=made.TODAY)
+        verified.write(folder / "verification.json")
+        numbers[slug] = verified.metrics["all"]["rotation_r2_uniform"].value
+    done = build_site(board.root, tmp_path / "site")
+    assert done.left_out == ()
+    for slug, value in numbers.items():
+        assert f"{value:.3f}".replace("-", "−") in row_of(tmp_path / "site", slug)
+        page = Page((tmp_path / f"site/entry/{slug}.html").read_bytes())
+        assert "✓ passed" in page.text
+        assert page.all("pre")  # the card's front matter is shown as it is
+    ranked = json.loads((tmp_path / "site/leaderboard.json").read_text())["entries"]
+    first = {e["id"]: e["rank_ranges"]["all/rotation_r2_uniform"] for e in ranked}
+    assert first == {"sie-ours": [1, 1], "sie-other": [2, 2]}
+    protocol = Page((tmp_path / "site/protocol.html").read_bytes()).text
+    assert "Rotation R² (uniform)" in protocol
+    assert "1.000" in row_of(tmp_path / "site", "oracle")
+    assert "0.000" in row_of(tmp_path / "site", "constant")
+    (folder / "card.md").write_text("# Another\n")  # after it was verified
+    assert "1 waiting" in build_site(board.root, tmp_path / "site").counts

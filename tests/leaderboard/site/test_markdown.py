@@ -37,6 +37,8 @@ def page(text: str) -> Page:
         ("```\nnever closed", '<pre tabindex="0">never closed</pre>'),
         ("2 * 3 * 4 and a_b_c", "<p>2 * 3 * 4 and a_b_c</p>"),
         ("", ""),
+        ("---\na: <b>\n---\n# C", '<pre tabindex="0">a: &lt;b&gt;</pre>\n<h3>C</h3>'),
+        ("---\nno end", "<p>--- no end</p>"),
         ("#nothing", "<p>#nothing</p>"),
     ],
 )

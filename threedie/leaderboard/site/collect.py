@@ -14,7 +14,16 @@ from pathlib import Path
 from threedie.benchmark.report.privacy import shown
 from threedie.errors import ManifestError, ThreedieError
 from threedie.leaderboard.board import OpenBoard, open_board
-from threedie.leaderboard.folder import CARD, CITATION, CONFIG, STATUS, EntryFiles, read_entry
+from threedie.leaderboard.folder import (
+    CARD,
+    CITATION,
+    CONFIG,
+    STATUS,
+    EntryFiles,
+    is_submitted,
+    read_entry,
+)
+from threedie.leaderboard.verify import why_stale
 from threedie.manifests import verification
 from threedie.manifests.boards import Board
 from threedie.manifests.entries import RANKED_RUNS, Submission
@@ -39,7 +48,7 @@ class Entry:
     texts: Mapping[str, str]
     """card.md, config.json and cite.bib, where they are."""
     files: tuple[tuple[str, int, str], ...]
-    """Name, bytes, SHA-256 of each."""
+    """Name, bytes, SHA-256 of each that the submitter gave."""
 
     @property
     def slug(self) -> str:
@@ -156,7 +165,7 @@ def _entry(folder: Path, name: str, board: OpenBoard) -> Entry:
         submission=found.submission,
         verification=verified,
         waits=waits,
-        status=Status.read(folder / STATUS) if STATUS in found.contents else None,
+        status=Status.parse(found.contents[STATUS], STATUS) if STATUS in found.contents else None,
         texts={
             n: found.contents[n].decode("utf-8", "replace")
             for n in (CARD, CONFIG, CITATION)
@@ -165,27 +174,22 @@ def _entry(folder: Path, name: str, board: OpenBoard) -> Entry:
         files=tuple(
             (n, len(content), hashlib.sha256(content).hexdigest())
             for n, content in sorted(found.contents.items())
+            if is_submitted(n)
         ),
     )
 
 
 def _verification(found: EntryFiles, board: OpenBoard) -> tuple[Verification | None, str]:
     """The verification if it holds for these files and this board, else why not."""
-    path = found.path / verification.FILE_NAME
-    if verification.FILE_NAME not in found.contents:
+    content = found.contents.get(verification.FILE_NAME)
+    if content is None:
         return None, "not verified yet"
     try:
-        verified = Verification.read(path)
+        verified = Verification.parse(content, verification.FILE_NAME)
     except ManifestError as err:
         return None, f"needs verification: {_reason(err, found.path)}"
-    stale = {
-        "its files have changed since": verified.entry_sha256 != found.sha256,
-        "its verification is of another entry": verified.id != found.submission.id,
-        "it was verified against another list": verified.list_sha256 != board.config.list_sha256,
-        f"it was verified under {verified.protocol}": verified.protocol != board.protocol,
-    }
-    wrong = [why for why, holds in stale.items() if holds]
-    return (None, shown(f"needs verification: {wrong[0]}")) if wrong else (verified, "")
+    stale = why_stale(found, verified, board)
+    return (None, f"needs verification: {stale}") if stale else (verified, "")
 
 
 def _rules(path: Path) -> str | None:

@@ -47,13 +47,16 @@ def plain_lines(text: str) -> list[str]:
 
 def _blocks(lines: list[str], top: int) -> Iterator[Markup]:
     i, deepest = 0, top
+    if lines[0] == "---" and "---" in lines[1:]:  # what other card readers take settings from
+        i = lines.index("---", 1) + 1
+        yield _block("\n".join(lines[1 : i - 1]))
     while i < len(lines):
         line = lines[i]
         if line.startswith("```"):
             end = next(
                 (j for j in range(i + 1, len(lines)) if lines[j].startswith("```")), len(lines)
             )
-            yield Markup('<pre tabindex="0">{}</pre>').format("\n".join(lines[i + 1 : end]))
+            yield _block("\n".join(lines[i + 1 : end]))
             i = end + 1
         elif heading := _HEADING.fullmatch(line):
             level = min(6, deepest, top - 1 + len(heading[1]))  # no level is left out
@@ -74,6 +77,10 @@ def _blocks(lines: list[str], top: int) -> Iterator[Markup]:
                 end += 1
             yield Markup("<p>{}</p>").format(_inline(" ".join(lines[i:end])))
             i = end
+
+
+def _block(text: str) -> Markup:
+    return Markup('<pre tabindex="0">{}</pre>').format(text)
 
 
 def _goes_on(line: str) -> bool:

@@ -102,6 +102,7 @@ function choose() {
 if (bar && rows.length > 1) {
   const head = document.createElement("th"), wanted = (state.get("e") ?? "").split(",");
   head.scope = "col";
+  head.className = "boxes";
   head.textContent = "Compare";
   table.tHead.rows[0].prepend(head);
   for (const row of rows) {
@@ -109,7 +110,7 @@ if (bar && rows.length > 1) {
     const link = row.querySelector("th a"), id = link.getAttribute("href").match(/([^/]+)\.html$/)[1];
     box.type = "checkbox";
     box.setAttribute("aria-label", "Compare " + [...row.querySelectorAll("th > :not(.state)")].map((part) => part.textContent).join(", "));
-    box.checked = wanted.includes(id) && boxes.size >= 0;
+    box.checked = wanted.includes(id);
     box.addEventListener("change", choose);
     boxes.set(id, box);
     cell.append(box);
