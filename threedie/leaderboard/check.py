@@ -17,9 +17,17 @@ from threedie.benchmark.evaluation.items import Items
 from threedie.errors import EntryError, ManifestError
 from threedie.leaderboard import others
 from threedie.leaderboard.board import ENTRIES, SELFTESTS, OpenBoard, named
-from threedie.leaderboard.copies import Print, Run, copied, identical_seeds, print_of
+from threedie.leaderboard.copies import (
+    NearCopies,
+    Originals,
+    Print,
+    Run,
+    identical_seeds,
+    print_of,
+)
 from threedie.leaderboard.folder import EntryFiles, is_submitted, read_entry
 from threedie.leaderboard.metrics import out_of_range
+from threedie.leaderboard.recompute import hemisphere
 from threedie.leaderboard.rows import about_problems, row_problems
 from threedie.leaderboard.texts import text_problems
 from threedie.manifests.entries import RunInfo, Submission
@@ -175,10 +183,17 @@ def _look_at_copies(entry: EntryFiles, found: Examined, board: OpenBoard) -> Non
         return
     unread: list[str] = []
     copies: list[EntryError] = []
+    originals, near = Originals(prints), None
+    if board.config.data.views > 1:
+        turned_M4 = board.truth.truth.relative(
+            board.truth.listed.pairs(), hemisphere(board.protocol)
+        )
+        near = NearCopies(runs, turned_M4)
     for other in others.runs_of_others(entry.path, board, unread):
-        theirs = print_of(other)
-        copies += [err for own in prints if (err := copied(own, theirs))][:1]
-        found.near += others.near_copies(runs, other, board)
+        if err := originals.copied_in(print_of(other)):
+            copies.append(err)
+        elif near is not None and not other.name.startswith(f"{SELFTESTS}/"):
+            found.near += near.of(other)
     left = f"; {len(unread)} could not be read" if unread else ""
     found.looked_at("copies", copies, f"no row is from another entry of the board{left}")
 
