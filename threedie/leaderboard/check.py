@@ -183,23 +183,37 @@ def _look_at_copies(entry: EntryFiles, found: Examined, board: OpenBoard) -> Non
         return
     unread: list[str] = []
     copies: list[EntryError] = []
-    originals, near = Originals(prints), None
-    if board.config.data.views > 1:
-        turned_M4 = board.truth.truth.relative(
-            board.truth.listed.pairs(), hemisphere(board.protocol)
-        )
-        near = NearCopies(runs, turned_M4)
+    originals, near = Originals(prints), _near_copies(runs, board)
+    if near is not None:
+        found.near += (w for i, run in enumerate(runs) for w in near.of(run, among=i))
     for other in others.runs_of_others(entry.path, board, unread):
         if err := originals.copied_in(print_of(other)):
             copies.append(err)
         elif near is not None and not other.name.startswith(f"{SELFTESTS}/"):
-            found.near += near.of(other)
+            found.near += islice(near.of(other), max(0, _MOST_PROBLEMS - len(found.near)))
     left = f"; {len(unread)} could not be read" if unread else ""
     found.looked_at("copies", copies, f"no row is from another entry of the board{left}")
 
 
+def _near_copies(runs: list[Run], board: OpenBoard) -> NearCopies | None:
+    if board.config.data.views < 2:
+        return None
+    pairs = board.truth.listed.pairs()
+    return NearCopies(runs, board.truth.truth.relative(pairs, hemisphere(board.protocol)))
+
+
 def _seed_problems(found: Examined, prints: list[Print]) -> Iterator[EntryError]:
     yield from identical_seeds(prints)
+    by_weights: dict[str, int] = {}
+    for run in found.entry.submission.runs if found.entry else ():
+        about = found.items_by_seed[run.seed].about
+        weights = run.checkpoint_sha256 or about.checkpoint_sha256
+        if weights is not None and (first := by_weights.setdefault(weights, run.seed)) != run.seed:
+            yield EntryError(
+                "identical-seeds",
+                f"seed {run.seed}: its checkpoint {weights[:12]}… is that of seed {first}. Seeds "
+                "are trainings of their own; one network counts once.",
+            )
     if len({items.has_predictor for items in found.items_by_seed.values()}) > 1:
         yield EntryError("seeds-differ", "some runs have a predictor's ranks and others have none.")
 

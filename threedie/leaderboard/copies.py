@@ -191,10 +191,15 @@ class NearCopies:
             error = float(np.median(geodesic_deg(rotation_m4, target_M4[self._rows])))
             self._own.append((run.name, rotation_m4, error))
 
-    def of(self, other: Run) -> Iterator[Check]:
-        """A warning for each own run that is near to another entry's run."""
+    def of(self, other: Run, *, among: int | None = None) -> Iterator[Check]:
+        """A warning for each own run that is near to another run.
+
+        Args:
+            other: of another entry, or of this one.
+            among: how many of the own runs are looked at, from the first; None: all.
+        """
         theirs_m4 = other.items.rotation["all"][self._rows]
-        for name, rotation_m4, error in self._own:
+        for name, rotation_m4, error in self._own[:among]:
             between = float(np.median(geodesic_deg(rotation_m4, theirs_m4)))
             if between < NEAR * error:
                 says = (
