@@ -136,7 +136,7 @@ def test_the_order_of_operations(target: Path, monkeypatch: pytest.MonkeyPatch) 
     [
         (errno.ENOSPC, "no space left for .*MiB free"),
         (errno.EDQUOT, "no space left for"),
-        (errno.EFBIG, "no space left for"),
+        (errno.EFBIG, r"file too large for this disk or a limit \(ulimit -f\): .*File too large"),
         (errno.EIO, "cannot write"),
         (errno.EROFS, "cannot write"),
         (errno.EACCES, "cannot write"),

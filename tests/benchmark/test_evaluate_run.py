@@ -3,11 +3,13 @@
 Claims: an official model.pth or final_weights.pth, one's own encoder and a run folder are evaluated
 and say what they were; what can't be together is refused; a finished evaluation is not done twice,
 unless the data are others by now; no numbers take the place of other ones, or are lost where they
-can't be written; an evaluation that is stopped is asked for again.
+can't be written; an evaluation that is stopped is asked for again; predictions lie beside the
+results that name their hash, and a run from before them is done, and gets them when asked.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -24,8 +26,11 @@ from threedie.baselines import find_method
 from threedie.baselines.encoders import build_encoder
 from threedie.benchmark.bench import bench
 from threedie.benchmark.evaluate_run import EvalRequest, evaluate_any
+from threedie.benchmark.evaluation.frozen_truth import freeze
+from threedie.benchmark.evaluation.items import from_bytes
 from threedie.benchmark.reading.split import open_split
 from threedie.benchmark.requests import BenchRequest
+from threedie.benchmark.result_files import predictions_path
 from threedie.benchmark.training.signals import Interrupted
 from threedie.errors import ConfigError, ManifestError, StorageError
 from threedie.manifests.results import Results
@@ -172,6 +177,50 @@ def test_no_numbers_take_the_place_of_others(data: str, tmp_path: Path) -> None:
     assert names[1:] == [f"results-3die-v1-{p}.json" for p in ("size16", "seed1", "imagenet")]
     bench(asked(data, tmp_path), console=OUT)
     assert (run / "results.json").read_bytes() == first
+
+
+def test_predictions_lie_beside_their_results(data: str, tmp_path: Path) -> None:
+    (run,) = bench(asked(data, tmp_path), console=OUT)
+    found = Results.read(run / "results.json")
+    content = (run / "predictions.npz").read_bytes()
+    assert found.predictions is not None
+    assert found.predictions.sha256 == hashlib.sha256(content).hexdigest()
+    items = from_bytes(content, "it")
+    assert (items.about.protocol, items.about.seed) == ("3die-v1/1", 0)
+    assert items.about.checkpoint_sha256 == found.encoder.checkpoint_sha256
+    train, val = (open_split(data, name) for name in ("train", "val"))
+    assert items.about.list_sha256 == freeze("3die-v1/1", train, val).sha256
+    for protocol in ("3die-v1", "sie-2023"):
+        request = EvalRequest(data=data, checkpoint=run, protocol=protocol, seed=1, probe_epochs=1)
+        path = evaluate_any(request, console=OUT)
+        beside = path.with_name(path.name.replace("results", "predictions")).with_suffix(".npz")
+        assert beside.is_file() == (protocol == "3die-v1")
+
+
+def test_a_run_from_before_predictions(data: str, tmp_path: Path) -> None:
+    (run,) = bench(asked(data, tmp_path), console=OUT)
+    body = json.loads((run / "results.json").read_text())
+    del body["predictions"]
+    (run / "results.json").write_text(json.dumps(body))
+    (run / "predictions.npz").unlink()
+    bench(asked(data, tmp_path), console=OUT)
+    assert Results.read(run / "results.json").predictions is None  # it is done, and left alone
+    evaluate_any(EvalRequest(data=data, checkpoint=run), console=OUT)
+    assert Results.read(run / "results.json").predictions is not None
+    assert (run / "predictions.npz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("results", "predictions"),
+    [
+        ("results.json", "predictions.npz"),
+        ("results-3die-v1-seed1.json", "predictions-3die-v1-seed1.npz"),
+        ("r.json", "r-predictions.npz"),
+        ("resultsx.json", "resultsx-predictions.npz"),
+    ],
+)
+def test_names_of_predictions(results: str, predictions: str) -> None:
+    assert predictions_path(Path("a") / results) == Path("a") / predictions
 
 
 def test_another_val_split_is_evaluated_anew(data: str, tmp_path: Path) -> None:

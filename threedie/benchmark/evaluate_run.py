@@ -25,7 +25,8 @@ from threedie.benchmark.evaluation.evaluate import About, evaluate
 from threedie.benchmark.evaluation.protocols import find_protocol
 from threedie.benchmark.grouping import Entry
 from threedie.benchmark.progress import stages
-from threedie.benchmark.result_files import data_name, file_name, is_done, slug
+from threedie.benchmark.reading.split import open_split
+from threedie.benchmark.result_files import data_name, file_name, is_done, predictions_path, slug
 from threedie.benchmark.training.devices import threads
 from threedie.benchmark.training.run_folder import LoadedRun, load_run
 from threedie.errors import ConfigError, StorageError
@@ -200,11 +201,18 @@ def _load(encoder: Any, request: EvalRequest, path: Path) -> str:
     return files.sha256_file(path)
 
 
+def _own_name(subject: Subject, request: EvalRequest) -> str:
+    """Of the results file; it names data other than those that the run learnt from."""
+    return file_name(request, open_split(request.data, "train").data_hash, subject.data_hash)
+
+
 def _evaluate(subject: Subject, request: EvalRequest, console: Console) -> Path:
     folder = request.out.parent if request.out else subject.folder
     files.make_directory(folder)
     if not os.access(folder, os.W_OK):  # now, and not after hours
         raise StorageError(f"cannot write results into {folder}. Give --out FILE.json elsewhere.")
+    target = request.out or folder / _own_name(subject, request)
+    all_views = find_protocol(request.protocol).views == "all"
     title = f"evaluate {subject.about.name}"
     with stages(title, console) as progress, threads(subject.threads):
         results = evaluate(
@@ -219,10 +227,9 @@ def _evaluate(subject: Subject, request: EvalRequest, console: Console) -> Path:
             batch_size=request.batch_size,
             cache=folder / FEATURES,
             probe_epochs=request.probe_epochs,
+            predictions=predictions_path(target) if all_views else None,
             on_progress=progress,
         )
-    data_hash = results.dataset.splits["train"].hash
-    target = request.out or folder / file_name(request, data_hash, subject.data_hash)
     try:
         results.write(target)
     finally:  # if it can't be written, it is read at least

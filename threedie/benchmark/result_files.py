@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from threedie.benchmark.evaluation.items import FILE_NAME as PREDICTIONS
 from threedie.benchmark.evaluation.protocols import find_protocol
 from threedie.benchmark.reading.split import open_split
 from threedie.errors import ManifestError
@@ -36,6 +37,16 @@ def file_name(request: EvalRequest, data_hash: str, trained_on: str | None) -> s
     given = {"size": request.size, "": request.normalise, "seed": request.seed or None}
     parts += [f"{name}{value}" for name, value in given.items() if value is not None]
     return FILE_NAME if parts == ["3die-v1"] else f"results-{'-'.join(parts)}.json"
+
+
+def predictions_path(results: Path) -> Path:
+    """Where the predictions of a results file go: results-x.json has predictions-x.npz.
+
+    A file of another name, r.json, has r-predictions.npz.
+    """
+    own, stem = results.stem.partition("-"), results.stem
+    named = f"predictions{own[1]}{own[2]}" if own[0] == "results" else f"{stem}-predictions"
+    return results.with_name(named + Path(PREDICTIONS).suffix)
 
 
 def data_name(data: str) -> str:

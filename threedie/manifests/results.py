@@ -121,6 +121,14 @@ class Environment(Model):
     python: str
 
 
+class PredictionsInfo(Model):
+    """The file of per-item predictions beside the results (benchmark.evaluation.items)."""
+
+    sha256: Sha256
+    list_sha256: Sha256
+    """Of the frozen list that it predicts."""
+
+
 F = TypeVar("F", bound="NumbersFile")
 
 
@@ -204,6 +212,8 @@ class Results(NumbersFile):
     per_class: dict[PartName, dict[MetricName, dict[str, Number]]]
     """By the class's name in the data set."""
     notes: tuple[str, ...] = ()
+    predictions: PredictionsInfo | None = None
+    """Null where none were written: another protocol, or a threedie from before."""
 
 
 def _read_bounded(path: Path, advice: str) -> bytes:

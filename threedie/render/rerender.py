@@ -6,12 +6,15 @@ or with another Blender the pictures must be as near as Blender's versions are t
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import shutil
 import tarfile
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,15 +27,20 @@ from threedie.data.dealing import ObjectRef, PlannedObject
 from threedie.data.shard import end_of_shard
 from threedie.errors import ConfigError, RenderError
 from threedie.manifests.dataset import Making
-from threedie.render.lanes import Lane, harmless_environment, make_scratch
+from threedie.manifests.latents import Array
+from threedie.render.lanes import Lane, harmless_environment
 from threedie.render.machine import choose_hardware, probe_blender, timeout_for
 from threedie.render.meshes.sources import MeshSource, open_source
 from threedie.render.parts import read_part
-from threedie.render.worker import Task, WorkerConfig
+from threedie.render.scratch import make_scratch
+from threedie.render.worker import BLENDER, Task, WorkerConfig
 from threedie.words import plural
 
 NEAR_DB = 40.0
 """Least PSNR where identity can't be asked for: 4.2 and 4.5 are 50 dB apart, JPEGs 45."""
+
+Draw = Callable[[PlannedObject, Array], list[bytes]]
+"""The files of an object's views at latents (V, 7 or 10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,38 +71,53 @@ def rerender(
         ConfigError: the data set was converted, not rendered.
         RenderError: an object can't be rendered (any more).
     """
-    rng, making = np.random.default_rng(seed), _rendered(dataset)
+    rng, making = np.random.default_rng(seed), making_of(dataset)
     total = len(dataset) * making.views
     picks = sorted(rng.choice(total, size=min(views, total), replace=False).tolist())
     chosen: dict[int, list[int]] = defaultdict(list)
     for pick in picks:
         chosen[pick // making.views].append(pick % making.views)
+    with drawing(making.model_copy(update={"device": device}), source) as draw:
+        return [
+            each for row, at in chosen.items() for each in _compare(dataset[row], at, draw, making)
+        ]
+
+
+@contextlib.contextmanager
+def drawing(making: Making, source: MeshSource, *, renderer: str = BLENDER) -> Iterator[Draw]:
+    """A worker that renders any latents of any object, apart from every data set.
+
+    Args:
+        making: of the data set whose pictures they are to be like.
+        source: the meshes.
+        renderer: `module:class` that draws (tests give a stand-in).
+    """
     aside = make_scratch()
-    lane = _lane(making.model_copy(update={"device": device}), source, aside)
+    lane = _lane(making, source, aside, renderer)
     try:
         with harmless_environment():
-            compared = [
-                each
-                for row, at in chosen.items()
-                for each in _compare(dataset[row], at, lane, aside, making)
-            ]
+            yield partial(_drawn, lane, aside, making)
     finally:
         lane.close()
         shutil.rmtree(aside, ignore_errors=True)
-    return compared
 
 
-def _rendered(dataset: Dataset) -> Making:
+def making_of(dataset: Dataset) -> Making:
+    """How a data set was rendered.
+
+    Raises:
+        ConfigError: it was converted, not rendered.
+    """
     making = dataset.manifest.making
     if isinstance(making, Making):
         return making
     raise ConfigError(
         f"{dataset.folder} was converted from {making.origin.name}, not rendered here: there is "
-        "nothing to render again. Leave --rerender out."
+        "nothing to render again."
     )
 
 
-def _lane(making: Making, source: MeshSource, aside: Path) -> Lane:
+def _lane(making: Making, source: MeshSource, aside: Path, renderer: str) -> Lane:
     hardware = choose_hardware("1", "cpu", {})
     config = WorkerConfig(
         making=making,
@@ -103,28 +126,44 @@ def _lane(making: Making, source: MeshSource, aside: Path) -> Lane:
         scratch=aside,
         threads=hardware.threads,
         memory_bytes=hardware.memory_bytes,
+        renderer=renderer,
     )
     return Lane(config, timeout_s=timeout_for(making), recycle_after=0)
 
 
-def _compare(
-    sample: Sample, views: list[int], lane: Lane, aside: Path, making: Making
-) -> list[Comparison]:
+def planned_object(sample: Sample) -> PlannedObject:
+    """An object of a data set, as it was planned."""
     class_id, _, object_id = sample.object.partition("/")
-    planned = PlannedObject(
+    return PlannedObject(
         ref=ObjectRef(class_id=class_id, object_id=object_id),
         key=sample.key,
         label=sample.label,
         split=sample.split,
     )
-    lane.submit(Task(planned=planned, latents_VD=sample.latents[views]), fresh=False)
+
+
+def _drawn(
+    lane: Lane, aside: Path, making: Making, planned: PlannedObject, latents_VD: Array
+) -> list[bytes]:
+    """The files of an object's views.
+
+    Raises:
+        RenderError: it can't be rendered.
+    """
+    lane.submit(Task(planned=planned, latents_VD=latents_VD), fresh=False)
     assert lane.future is not None
     lane.future.exception()  # waits
     failed = lane.collect().failed
-    part = read_part(aside / f"{sample.key}.part")
+    path = aside / f"{planned.key}.part"
+    part = read_part(path)
     if failed or part is None:
-        raise RenderError(f"{sample.object}: {failed.error if failed else 'no picture'}")
-    fresh = _pictures(part, making.image_format)
+        raise RenderError(f"{planned.ref.name}: {failed.error if failed else 'no picture'}")
+    path.unlink()
+    return _pictures(part, making.image_format)
+
+
+def _compare(sample: Sample, views: list[int], draw: Draw, making: Making) -> list[Comparison]:
+    fresh = draw(planned_object(sample), sample.latents[views])
     return [_compare_one(sample, view, new, making) for view, new in zip(views, fresh, strict=True)]
 
 
@@ -158,7 +197,7 @@ def print_comparison(
         ConfigError: the meshes that it was made of are not given, or it was converted.
     """
     dataset = open_dataset(folder)
-    made = _rendered(dataset)
+    made = making_of(dataset)
     source = open_source(meshes)
     if source.kind != made.source:
         raise ConfigError(

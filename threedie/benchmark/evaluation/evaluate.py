@@ -27,6 +27,7 @@ from threedie.benchmark.evaluation.encoder import (
 from threedie.benchmark.evaluation.feature_cache import cached
 from threedie.benchmark.evaluation.features import Features, Progress, encode_blocks, in_memory
 from threedie.benchmark.evaluation.findings import Given
+from threedie.benchmark.evaluation.listed import MOST_CLASSES, Listed, training_seed
 from threedie.benchmark.evaluation.protocols import Protocol, find_protocol
 from threedie.benchmark.evaluation.record import About, Log, make_results, plain
 from threedie.benchmark.evaluation.retrieval import Predictor
@@ -42,9 +43,9 @@ from threedie.benchmark.evaluation.targets import Truth
 from threedie.benchmark.reading.encoded import check_size
 from threedie.benchmark.reading.split import Split, open_split
 from threedie.data.dataset import Dataset
-from threedie.errors import ConfigError
+from threedie.errors import ConfigError, StorageError
 from threedie.manifests.dataset import FILE_NAME, DatasetManifest
-from threedie.manifests.results import Results
+from threedie.manifests.results import PredictionsInfo, Results
 
 __all__ = ["About", "evaluate", "open_context", "read_features"]
 
@@ -67,6 +68,7 @@ def evaluate(
     batch_size: int = 256,
     cache: str | os.PathLike[str] | None = None,
     probe_epochs: int | None = None,
+    predictions: Path | None = None,
     on_progress: Progress | None = None,
 ) -> Results:
     """Evaluate a frozen encoder.
@@ -88,6 +90,8 @@ def evaluate(
         batch_size: pictures at a time. It changes no number but in the last digits.
         cache: folder for features; None keeps nothing. Needs an identity in `about`.
         probe_epochs: overrides the epochs of every probe, for a quick look; it is recorded.
+        predictions: file for what is predicted for each row of the frozen list (predictions.npz);
+            None writes none. Only a protocol that judges all views has them.
         on_progress: is told (stage, done, of how many).
 
     Returns:
@@ -104,6 +108,8 @@ def evaluate(
     """
     log, about = Log(), about or About()
     chosen = _protocol(protocol, probe_epochs)
+    if predictions is not None and chosen.views != "all":
+        raise ConfigError(f"protocol {chosen.name} has no frozen list; leave out predictions.")
     context, predictor, recipe = open_context(
         encoder,
         dataset,
@@ -129,8 +135,13 @@ def evaluate(
                 log=log,
             )
             context = replace(context, features=features)
-    outcome = _measure(context, predictor, batch_size, log)
-    return make_results(context, outcome, about, recipe, log)
+    outcome = Outcome()
+    if predictions is not None:
+        outcome.listed = _listed(context, log)
+    _measure(context, outcome, predictor, batch_size, log)
+    written = _write(predictions, outcome.listed, about, seed, log)
+    found = make_results(context, outcome, about, recipe, log)
+    return found.model_copy(update={"predictions": written})
 
 
 def open_context(
@@ -177,8 +188,32 @@ def open_context(
     return context, predictor, recipe
 
 
-def _measure(context: Context, predictor: Predictor | None, batch_size: int, log: Log) -> Outcome:
-    outcome = Outcome()
+def _listed(context: Context, log: Log) -> Listed | None:
+    if context.n_classes > MOST_CLASSES:
+        log.notes.append(f"no predictions were written: of more than {MOST_CLASSES} classes")
+        return None
+    return Listed(context.protocol, context.splits["train"], context.splits["val"])
+
+
+def _write(
+    path: Path | None, listed: Listed | None, about: About, seed: int, log: Log
+) -> PredictionsInfo | None:
+    """Write predictions; what can't be written is noted, for the numbers are there by now."""
+    if path is None or listed is None:
+        return None
+    items = listed.items(
+        seed=training_seed(about.config, seed), checkpoint_sha256=about.checkpoint_sha256
+    )
+    try:
+        return listed.write(path, items)
+    except StorageError as err:
+        log.notes.append(f"predictions were not written: {err}")
+        return None
+
+
+def _measure(
+    context: Context, outcome: Outcome, predictor: Predictor | None, batch_size: int, log: Log
+) -> None:
     _note_the_data(context, log)
     with log.timed("probes"):
         (official_probes if context.protocol.views == "one" else all_view_probes)(context, outcome)
@@ -188,7 +223,6 @@ def _measure(context: Context, predictor: Predictor | None, batch_size: int, log
             without_predictor(outcome, "this encoder has no predictor")
         else:
             retrieval(context, predictor, outcome, batch_size)
-    return outcome
 
 
 def _protocol(wanted: str | Protocol, probe_epochs: int | None) -> Protocol:

@@ -101,15 +101,15 @@ def _write(
 
 
 def _pieces(shape: tuple[int, int], first: Block, rest: Iterator[Block]) -> Iterator[bytes]:
-    yield _npy_header(shape)
+    yield npy_header(shape, "<f4")
     yield first.astype("<f4").tobytes()
     for block in rest:
         yield block.astype("<f4").tobytes()
 
 
-def _npy_header(shape: tuple[int, int]) -> bytes:
+def npy_header(shape: tuple[int, int], kind: str) -> bytes:
     """Of a .npy file, version 1.0 (numpy.lib.format): padded, so that data begin at 64 bytes."""
-    text = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}"
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}"
     padded = text + " " * (-(11 + len(text)) % 64) + "\n"
     return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded.encode()
 

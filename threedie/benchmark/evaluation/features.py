@@ -151,7 +151,7 @@ class Gather:
                 yield self._fixed(np.array(self._data[first : first + rows, self._columns]))
 
     def _fixed(self, rows_BD: Block) -> Tensor:
-        moved = torch.from_numpy(rows_BD).to(self.device)
+        moved = torch.from_numpy(rows_BD).to(self.device).float()  # submitted ones are halves
         if self._standard is None:
             return moved
         mean, std = self._standard

@@ -22,6 +22,8 @@ from threedie.benchmark.evaluation.targets import Pairs
 
 MOST_VIEWS = 20_000
 """Listed views, unless objects are so many that two of each are more."""
+MOST_TRAIN_VIEWS = 100_000
+"""Likewise, of the train views whose features are submitted."""
 _SEED = 20230707  # the day of SIE's publication; changed with the protocol's version only
 
 
@@ -78,6 +80,18 @@ def frozen_list(n_objects: int, n_views: int) -> FrozenList:
         n_objects=n_objects,
         n_views=n_views,
     )
+
+
+def frozen_train(n_objects: int, n_views: int) -> Ints:
+    """(N, k) views of each train object whose features are submitted, rising: all, if they fit.
+
+    Probes learn from them again (level "re-probed"); of a larger train split every object gives
+    the same number of views, two at least.
+    """
+    count = max(min(n_views, 2), min(n_views, MOST_TRAIN_VIEWS // max(n_objects, 1)))
+    rng = np.random.Generator(np.random.PCG64([_SEED, 1]))
+    everything_NV = np.broadcast_to(np.arange(n_views), (n_objects, n_views))
+    return np.asarray(np.sort(rng.permuted(everything_NV, axis=1)[:, :count], axis=1))
 
 
 def list_sha256(

@@ -49,6 +49,20 @@ def rotation(
     on_step: OnStep,
 ) -> Array:
     """(R, 4) predicted relative quaternions of pairs of val rows, not normalised."""
+    head = rotation_head(train, truth, settings, hemisphere=hemisphere, seed=seed, on_step=on_step)
+    return judge(head, val, *judged)
+
+
+def rotation_head(
+    train: Gather,
+    truth: Truth,
+    settings: ProbeSettings,
+    *,
+    hemisphere: str,
+    seed: int,
+    on_step: OnStep,
+) -> nn.Module:
+    """The trained probe of relative rotations: `judge` it on pairs of rows."""
     views = truth.n_views
     head = make_head(2 * train.dim, settings.hidden, 4, seed=seed, device=train.device)
 
@@ -62,7 +76,7 @@ def rotation(
         for (first, second), target in _cut(batches(), settings.batch_size, train.device)
     )
     _regress(head, fed, n_steps(len(train), settings), settings, on_step)
-    return judge(head, val, *judged)
+    return head
 
 
 def scene(

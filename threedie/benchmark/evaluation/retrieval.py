@@ -32,7 +32,7 @@ from threedie.benchmark.evaluation.neighbours import group_size, nearest, unit
 from threedie.benchmark.evaluation.targets import Pairs, Truth
 from threedie.errors import ConfigError
 
-_TIE = 1e-9
+TIE = 1e-9
 
 
 class Predictor(Protocol):
@@ -163,8 +163,8 @@ def retrieve(split: MovedSplit, on_progress: Progress, stage: str) -> Retrieved:
         for name, guess in guesses.items():
             cosine_nVV = guess @ e.transpose(1, 2)
             target_nV1 = cosine_nVV.diagonal(dim1=1, dim2=2).unsqueeze(-1)
-            greater = (cosine_nVV > target_nV1 + _TIE).sum(dim=2)
-            equal = ((cosine_nVV - target_nV1).abs() <= _TIE).sum(dim=2)
+            greater = (cosine_nVV > target_nV1 + TIE).sum(dim=2)
+            equal = ((cosine_nVV - target_nV1).abs() <= TIE).sum(dim=2)
             found[name].append((greater.cpu().numpy(), equal.cpu().numpy()))
         errors.append((1 - (moved * e).sum(dim=2)).cpu().numpy())
         nothing.append((1 - (e[:, :1] * e).sum(dim=2)).cpu().numpy())
@@ -189,14 +189,32 @@ def rotation_errors(
 ) -> Array:
     """(N, V) of 1 − ⟨q, q'⟩² for every query of `source` among all views of `targets`: PRE's terms.
 
+    Args: those of `nearest_views`.
+    """
+    place_Q = nearest_views(source, targets, on_progress, stage)
+    return turned_apart(source.truth, [target.truth for target in targets], place_Q)
+
+
+def turned_apart(source: Truth, targets: Sequence[Truth], place_Q: Ints) -> Array:
+    """(N, V) of 1 − ⟨q, q'⟩² between each view of `source` and the view found for it."""
+    candidates_C4 = np.concatenate([truth.rotation_NV4.reshape(-1, 4) for truth in targets])
+    distance = rotation_distance(candidates_C4[place_Q], source.rotation_NV4.reshape(-1, 4))
+    return distance.reshape(source.n_objects, source.n_views)
+
+
+def nearest_views(
+    source: MovedSplit, targets: Sequence[MovedSplit], on_progress: Progress, stage: str
+) -> Ints:
+    """(N·V,) flat number of the view nearest to each query of `source`, among all of `targets`.
+
     Args:
         source: whose view 0 is moved.
         targets: the splits whose views are candidates, in order; of equal ones the first counts.
         on_progress: is told the stage and the number of queries.
         stage: its name.
     """
-    candidates_C4 = np.concatenate([t.truth.rotation_NV4.reshape(-1, 4) for t in targets])
-    truth_Q4 = source.truth.rotation_NV4.reshape(-1, 4)
+    n_candidates = sum(t.truth.n_objects * t.truth.n_views for t in targets)
+    n_queries = source.truth.n_objects * source.truth.n_views
     found, done = list[Ints](), 0
 
     def candidates(count: int) -> Iterator[Tensor]:
@@ -205,14 +223,13 @@ def rotation_errors(
         for block in (block for target in targets for block in target.candidates()):
             yield block
             passed += len(block)
-            on_progress(stage, done + count * passed // len(candidates_C4), len(truth_Q4))
+            on_progress(stage, done + count * passed // n_candidates, n_queries)
 
     for queries_QE in source.queries():
         _, place = nearest(queries_QE, partial(candidates, len(queries_QE)), 1)
         found.append(place[:, 0].cpu().numpy())
         done += len(queries_QE)
-    distance = rotation_distance(candidates_C4[np.concatenate(found)], truth_Q4)
-    return distance.reshape(source.truth.n_objects, source.truth.n_views)
+    return np.concatenate(found)
 
 
 @contextlib.contextmanager

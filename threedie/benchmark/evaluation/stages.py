@@ -17,6 +17,7 @@ from threedie.benchmark.evaluation import chance, findings, invariance, metrics,
 from threedie.benchmark.evaluation.encoder import Encoder
 from threedie.benchmark.evaluation.features import Features, Gather, Progress, statistics
 from threedie.benchmark.evaluation.findings import HITS, Finding, Given, Measured, undefined
+from threedie.benchmark.evaluation.listed import Listed
 from threedie.benchmark.evaluation.metrics import Array
 from threedie.benchmark.evaluation.neighbours import knn_votes
 from threedie.benchmark.evaluation.official_probes import (
@@ -31,8 +32,9 @@ from threedie.benchmark.evaluation.retrieval import (
     Predictor,
     Ranks,
     at_rest,
+    nearest_views,
     retrieve,
-    rotation_errors,
+    turned_apart,
 )
 from threedie.benchmark.evaluation.targets import Pairs, Truth, judged_pairs
 from threedie.benchmark.reading.split import Split
@@ -79,6 +81,8 @@ class Outcome:
     chance: dict[str, Number] = field(default_factory=dict)
     references: dict[str, list[Finding]] = field(default_factory=dict)
     """By the predictor one can do without."""
+    listed: Listed | None = None
+    """Where predictions for the frozen list are collected, if they are asked for."""
 
     def add(self, part: str, found: Iterable[Finding]) -> None:
         """To the metrics of a part."""
@@ -99,21 +103,23 @@ def all_view_probes(context: Context, outcome: Outcome) -> None:
         pair = [
             Gather(context.features[s], columns, context.device, standard) for s in ("train", "val")
         ]
-        outcome.add(part, _view_probes(context, part, pair, views))
+        outcome.add(part, _view_probes(context, outcome, part, pair, views))
         outcome.add(part, _knn(context, raw[0], raw[1], views))
         if not has_pairs:
             outcome.add(part, _without_pairs())
             continue
-        predicted = probes.rotation(
+        head = probes.rotation_head(
             pair[0],
             train,
-            pair[1],
-            judged.flat(val.n_views),
             context.protocol.rotation,
             hemisphere=context.protocol.hemisphere,
             seed=context.seed,
             on_step=partial(context.on_progress, f"rotation probe, {part}"),
         )
+        if outcome.listed is not None:
+            asked = outcome.listed.rows.pairs().flat(val.n_views)
+            outcome.listed.rotated(part, probes.judge(head, pair[1], *asked))
+        predicted = probes.judge(head, pair[1], *judged.flat(val.n_views))
         target = val.relative(judged, context.protocol.hemisphere)
         outcome.add(part, findings.rotated(predicted, target, pairs))
         spread = invariance.between_over_within(context.features["val"], columns)
@@ -123,12 +129,14 @@ def all_view_probes(context: Context, outcome: Outcome) -> None:
 
 
 def _view_probes(
-    context: Context, part: str, features: list[Gather], rows: findings.Rows
+    context: Context, outcome: Outcome, part: str, features: list[Gather], rows: findings.Rows
 ) -> Iterator[Finding]:
     truths, protocol, (train, val) = context.truths, context.protocol, features
     logits = probes.classification(
         train, truths["train"], val, context.n_classes, protocol.classification
     )
+    if outcome.listed is not None:
+        outcome.listed.classified(part, logits)
     yield from findings.classified(logits, _view_classes(truths["val"]), rows)
     if protocol.scene is not None:
         target_MO = truths["train"].scene_NV7.reshape(-1, 7)
@@ -140,6 +148,8 @@ def _view_probes(
             seed=context.seed,
             on_step=partial(context.on_progress, f"scene probe, {part}"),
         )
+        if outcome.listed is not None:
+            outcome.listed.seen(part, predicted)
         yield from findings.seen(predicted, truths["val"].scene_NV7.reshape(-1, 7), rows)
 
 
@@ -276,9 +286,12 @@ def retrieval(context: Context, predictor: Predictor, outcome: Outcome, batch_si
             _within_objects(context, moved[name], name, outcome)
         for metric, source, targets in _PRE:
             stage = f"{metric.replace('_', '-')} ({source} among {' and '.join(targets)})"
-            error_NV = rotation_errors(
+            place_Q = nearest_views(
                 moved[source], [moved[t] for t in targets], context.on_progress, stage
             )
+            error_NV = turned_apart(truths[source], [truths[t] for t in targets], place_Q)
+            if outcome.listed is not None and metric == "pre_val":
+                outcome.listed.found(place_Q)
             rows = findings.query_rows(truths[source], source)
             statistic = metrics.mean(error_NV.reshape(-1))
             outcome.add("all", [Measured(name=metric, statistic=statistic, rows=rows)])
@@ -300,6 +313,8 @@ def _within_objects(
         listed = outcome.references.setdefault(other, [])
         listed += findings.ranked(ranks, rows, truth.n_views)
     if name == "val":
+        if outcome.listed is not None:
+            outcome.listed.ranked(found.ranks["predictor"])
         outcome.add("all", findings.moved(found, rows))
         outcome.references["identity"] += findings.unmoved(found, rows)
     outcome.chance |= chance.ranks(name, truth.n_views, truth.n_objects)

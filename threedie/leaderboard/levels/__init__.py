@@ -1,0 +1,1 @@
+"""The deeper levels of verification: what is done again beyond the sums."""

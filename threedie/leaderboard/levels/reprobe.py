@@ -1,0 +1,180 @@
+"""Level "re-probed": the protocol's probes trained anew on submitted features, retrieval done anew.
+
+Labels and latents of the train views come from the data set; pictures are not opened. It shows
+that the predictions follow from the features; that these come from pictures, "re-run" shows.
+
+Shape suffixes: N = objects, V = views, k = submitted views of a train object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from threedie.benchmark.evaluation.frozen import frozen_train
+from threedie.benchmark.evaluation.items import About, Items
+from threedie.benchmark.evaluation.metrics import Array, Ints
+from threedie.benchmark.evaluation.protocols import find_protocol
+from threedie.benchmark.evaluation.targets import Labelled, Truth
+from threedie.errors import ConfigError
+from threedie.leaderboard.board import OpenBoard
+from threedie.leaderboard.folder import EntryFiles
+from threedie.leaderboard.levels.agree import Tolerance, agreement
+from threedie.leaderboard.levels.evidence import check, conclude, items_of, largest, open_splits
+from threedie.leaderboard.levels.features import SubmittedFeatures, read_features
+from threedie.leaderboard.levels.request import LevelRequest
+from threedie.manifests.entries import RunInfo
+from threedie.manifests.verification import Check, Step
+from threedie.words import plural
+
+if TYPE_CHECKING:
+    from threedie.benchmark.evaluation.features import Progress
+
+TOLERANCE = Tolerance(
+    fraction=0.02, r2=0.03, degrees=1.5, same_class=0.9, turned=0.3, same_rank=0.95
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainViews:
+    """The labels and latents of the submitted train views, as a split has them."""
+
+    labels_N: Ints
+    latents_NVL: Array
+
+
+def reprobe(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
+    """Judge submitted features of runs and compare with the entry.
+
+    Args:
+        entry: the entry.
+        board: the board it is for.
+        request: with the data set and folders of features.
+
+    Raises:
+        ConfigError: no features, or other data.
+        ManifestError: features of another form (named), or a damaged data set.
+    """
+    if not request.features:
+        raise ConfigError("level re-probed needs features: give --features FOLDER.")
+    train = open_splits(board, request.data)["train"]
+    checks, deltas = list[Check](), list[dict[str, float]]()
+    for folder in request.features:
+        given = read_features(folder, board, len(train))
+        run, problems = _run_of(entry, given, folder)
+        checks += problems
+        if run is None:
+            continue
+        found = probed(given, train, board, seed=0, device=request.device, tell=request.tell)
+        looked_at, apart = agreement(
+            items_of(entry, run), found, board.truth, TOLERANCE, seed=run.seed
+        )
+        checks += looked_at
+        deltas.append(apart)
+    says = (
+        f"{plural(len(deltas), 'run')} of {len(entry.submission.runs)}: probes trained anew on the "
+        "submitted features, retrieval from the submitted embeddings."
+    )
+    return conclude("re-probed", request.today, says, checks, largest(deltas))
+
+
+def _run_of(
+    entry: EntryFiles, given: SubmittedFeatures, folder: Path
+) -> tuple[RunInfo | None, list[Check]]:
+    """Which run features are of, and what does not fit it."""
+    info, model = given.info, entry.submission.model
+    same = [run for run in entry.submission.runs if run.seed == info.seed]
+    if not same:
+        says = f"{folder.name} is of seed {info.seed}, which the entry does not have"
+        return None, [check(f"seed-{info.seed}-features", False, says)]
+    run, wrong = same[0], []
+    if info.parts != model.parts or info.arrays["train.npy"].columns != model.dim:
+        wrong.append(f"parts {info.parts} of {info.arrays['train.npy'].columns} columns")
+    if run.checkpoint_sha256 not in (None, info.checkpoint_sha256):
+        wrong.append("another checkpoint")
+    if run.features is not None and run.features.sha256 != given.info_sha256:
+        wrong.append("another features.json than runs[].features names")
+    says = "; ".join(wrong) or "of the entry's run, parts and columns"
+    return run, [check(f"seed-{info.seed}-features", not wrong, says)]
+
+
+def probed(
+    given: SubmittedFeatures,
+    train: Labelled,
+    board: OpenBoard,
+    *,
+    seed: int,
+    device: str,
+    tell: Progress,
+) -> Items:
+    """What new probes and exact retrieval say of the board's list.
+
+    Args:
+        given: the features.
+        train: labels and latents of the train split.
+        board: whose list.
+        seed: of the probes.
+        device: where.
+        tell: is told (stage, done, of how many).
+    """
+    from threedie.benchmark.evaluation.encoder import choose_device
+    from threedie.benchmark.evaluation.features import Features
+    from threedie.benchmark.evaluation.judge_listed import probe_listed
+
+    truth, where = board.truth, choose_device(device)
+    views = _submitted(train)
+    told = probe_listed(
+        Features(data_MD=given.train, n_views=views.latents_NVL.shape[1]),  # type: ignore[arg-type]
+        Truth(views, np.unique(train.labels_N)),
+        given.val[truth.listed.flat_M],
+        truth.listed,
+        parts=given.parts,
+        n_classes=len(truth.classes),
+        protocol=find_protocol(board.config.protocol.name),
+        seed=seed,
+        device=where,
+        on_progress=tell,
+        standardise=False,
+    )
+    greater, equal, nearest = _retrieved(given, board, device, tell)
+    return Items(
+        about=About(
+            protocol=truth.protocol,
+            list_sha256=truth.sha256,
+            classes=len(truth.classes),
+            parts=tuple(given.parts),
+            seed=given.info.seed,
+            checkpoint_sha256=given.info.checkpoint_sha256,
+        ),
+        row_M=truth.listed.flat_M,
+        top5=told.top5,
+        rotation=told.rotation,
+        scene=told.scene,
+        greater_M=greater,
+        equal_M=equal,
+        nearest_M=nearest,
+    )
+
+
+def _submitted(train: Labelled) -> TrainViews:
+    n_objects, n_views = train.latents_NVL.shape[:2]
+    views_Nk = frozen_train(n_objects, n_views)
+    latents = np.take_along_axis(train.latents_NVL, views_Nk[:, :, None], axis=1)
+    return TrainViews(train.labels_N, latents)
+
+
+def _retrieved(
+    given: SubmittedFeatures, board: OpenBoard, device: str, tell: Progress
+) -> tuple[Ints | None, Ints | None, Ints | None]:
+    """Greater, equal and nearest, where a predictor moved embeddings."""
+    from threedie.benchmark.evaluation.encoder import choose_device
+    from threedie.benchmark.evaluation.judge_listed import nearest_listed, ranks_within
+
+    if given.embedding is None or given.moved is None:
+        return None, None, None
+    where = choose_device(device)
+    greater, equal = ranks_within(given.embedding, given.moved, board.truth.listed, where)
+    return greater, equal, nearest_listed(given.embedding, given.moved, where, tell)

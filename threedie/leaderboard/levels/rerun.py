@@ -1,0 +1,109 @@
+"""Level "re-run": the submitted weights evaluated again, from the pictures on."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from threedie.benchmark.evaluation import items
+from threedie.benchmark.evaluation.items import Items
+from threedie.errors import ConfigError
+from threedie.leaderboard.board import OpenBoard
+from threedie.leaderboard.folder import EntryFiles
+from threedie.leaderboard.levels.agree import Tolerance, agreement
+from threedie.leaderboard.levels.evidence import check, conclude, items_of, largest, open_splits
+from threedie.leaderboard.levels.request import LevelRequest
+from threedie.manifests.entries import RunInfo
+from threedie.manifests.verification import Check, Step
+from threedie.words import plural
+
+if TYPE_CHECKING:
+    from threedie.benchmark.training.run_folder import LoadedRun
+
+TOLERANCE = Tolerance(
+    fraction=0.005, r2=0.01, degrees=0.5, same_class=0.995, turned=0.2, same_rank=0.99
+)
+"""On the machine of the entry all is equal. What another one may differ by: see docs/metrics.md."""
+
+
+def rerun(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
+    """Evaluate runs of an entry again and compare.
+
+    Args:
+        entry: the entry.
+        board: the board it is for.
+        request: with the data set and run folders.
+
+    Raises:
+        ConfigError: no weights, other data, or a run that the entry does not have.
+        ManifestError: a damaged run or data set.
+    """
+    if not request.weights:
+        raise ConfigError("level re-run needs the weights: give --weights RUN, a run folder.")
+    open_splits(board, request.data)
+    checks, deltas = list[Check](), list[dict[str, float]]()
+    for folder in request.weights:
+        loaded, run = find_run(entry, folder)
+        if run is None:
+            checks.append(foreign(folder, loaded))
+            continue
+        found = _evaluated(loaded, folder, board, request)
+        given = items_of(entry, run)
+        looked_at, apart = agreement(given, found, board.truth, TOLERANCE, seed=run.seed)
+        checks += looked_at
+        deltas.append(apart)
+    says = (
+        f"{plural(len(deltas), 'run')} of {len(entry.submission.runs)} evaluated again on the "
+        f"submitted weights ({request.device})."
+    )
+    return conclude("re-run", request.today, says, checks, largest(deltas))
+
+
+def find_run(entry: EntryFiles, folder: Path) -> tuple[LoadedRun, RunInfo | None]:
+    """A run folder's method, and which of the entry's runs has its checkpoint.
+
+    Raises:
+        ManifestError: no run, or a damaged one.
+    """
+    from threedie.benchmark.training.run_folder import load_run
+
+    loaded = load_run(folder)
+    same = [
+        run for run in entry.submission.runs if run.checkpoint_sha256 == loaded.checkpoint_sha256
+    ]
+    return loaded, same[0] if same else None
+
+
+def foreign(folder: Path, loaded: LoadedRun) -> Check:
+    """The check that a run folder of another checkpoint fails."""
+    return check(
+        "checkpoint",
+        False,
+        f"{folder.name}: its checkpoint hashes to {loaded.checkpoint_sha256[:12]}…, which no run "
+        "of the entry names (runs[].checkpoint_sha256)",
+    )
+
+
+def _evaluated(loaded: LoadedRun, folder: Path, board: OpenBoard, request: LevelRequest) -> Items:
+    """What the protocol has the weights predict; probes have seed 0, as `3die bench` gives them."""
+    from threedie.benchmark.evaluate_run import of_run
+    from threedie.benchmark.evaluation.evaluate import evaluate
+    from threedie.benchmark.training.devices import threads
+
+    subject = of_run(loaded, folder)
+    with tempfile.TemporaryDirectory(prefix="threedie-rerun-") as aside, threads(subject.threads):
+        path = Path(aside) / items.FILE_NAME
+        evaluate(
+            subject.encoder,
+            request.data,
+            protocol=board.config.protocol.name,
+            about=subject.about,
+            device=request.device,
+            size=subject.size,
+            normalise=subject.normalise,
+            batch_size=request.batch_size,
+            predictions=path,
+            on_progress=request.tell,
+        )
+        return items.from_bytes(path.read_bytes(), items.FILE_NAME)
