@@ -80,6 +80,7 @@ def made_run(
     *,
     weights: bool = True,
     predictions: bool = True,
+    recorded: bool = True,
     config: dict[str, Any] | None = None,
     **changes: Any,
 ) -> Path:
@@ -91,6 +92,7 @@ def made_run(
         seed: of training.
         weights: whether its checkpoint is there.
         predictions: whether predictions.npz is there.
+        recorded: whether `3die bench` has trained it, and so left a config.json.
         config: settings other than the usual ones.
         changes: of results.json, as `cases.changed` takes them.
     """
@@ -107,7 +109,7 @@ def made_run(
         whole["predictions"] = {"sha256": written.sha256, "list_sha256": list_sha256}
     told = {"seed": seed, "data": str(data.resolve()), **(config or {})}
     log = [{"step": 100, "loss": 1.0, "seconds": 1800.0}]
-    return run_folder(folder, whole, log=log, config=record(**told))
+    return run_folder(folder, whole, log=log, config=record(**told) if recorded else None)
 
 
 def _results(data: Path, seed: int, sha256: str) -> Json:

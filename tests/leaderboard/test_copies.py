@@ -134,6 +134,51 @@ def test_the_same_run_twice_is_refused(board: OpenBoard) -> None:
     assert [e.name for e in examine_entry(own.place(board), board).problems] == ["identical-seeds"]
 
 
+def test_seeds_of_one_checkpoint_are_refused(board: OpenBoard) -> None:
+    """Probed twice, one network gives other rows; it is one training all the same."""
+    own = made.entry(board, "second", method=9)
+    for seed, mark in ((0, "a"), (1, "b"), (2, "a")):
+        about = {"checkpoint_sha256": mark * 64}
+        own.change(seed, lambda i, a=about: replace(i, about=i.about.model_copy(update=a)))  # type: ignore[misc]
+    (err,) = examine_entry(own.place(board), board).problems
+    assert err.name == "identical-seeds"
+    assert "seed 2" in err.says
+    assert "seed 0" in err.says
+    own.set("runs.2.checkpoint_sha256", "c" * 64)
+    (err,) = examine_entry(own.place(board), board).problems
+    assert err.name == "wrong-checkpoint"
+
+
+def test_seeds_that_follow_each_other_are_a_warning(board: OpenBoard) -> None:
+    own = made.entry(board, "second", method=9)
+    first = made.predict(board, 0, method=9)
+    noise = 0.004 * np.random.default_rng(0).standard_normal(first.rotation["all"].shape)
+    near = {**first.rotation, "all": first.rotation["all"] + noise}
+    own.change(2, lambda i: replace(i, rotation={**i.rotation, "all": near["all"]}))
+    found = examine_entry(own.place(board), board)
+    assert not found.problems
+    assert [w.says.partition(" by ")[0] for w in found.near] == [
+        "seed 0: its rotations differ from those of seed 2"
+    ]
+
+
+def test_networks_that_know_little_are_not_near(board: OpenBoard) -> None:
+    """All of them say nearly the mean, each in its own way."""
+
+    def weak(items: Items) -> Items:
+        mean = np.array([0.0, 0.0, 0.0, 0.7])
+        shrunk = {part: mean + 0.1 * (q - mean) for part, q in items.rotation.items()}
+        return replace(items, rotation=shrunk)
+
+    for slug, method in (("second", 5), ("third", 6)):
+        own = made.entry(board, slug, method=method, noise=1.0)
+        for seed in (0, 1, 2):
+            own.change(seed, weak)
+        found = examine_entry(own.place(board), board)
+        assert not found.problems
+        assert not found.near
+
+
 def test_seeds_of_different_kinds_are_refused(board: OpenBoard) -> None:
     own = made.entry(board, "second", method=9)
     own.put(1, predictions.to_bytes(made.predict(board, 1, method=9, predictor=False)))

@@ -309,10 +309,13 @@ def _hanging(folder: Path) -> tuple[Path, Path]:
 
 
 def _is_gone(number: int) -> bool:
-    for _ in range(100):
+    """Whether a process has ended; its parent need not have asked for its status yet."""
+    for _ in range(600):
         try:
-            os.kill(number, 0)
-        except ProcessLookupError:
+            state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        if state in "ZX":
             return True
         time.sleep(0.05)
     return False

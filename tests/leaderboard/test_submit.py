@@ -182,6 +182,24 @@ def test_runs_that_do_not_belong_together_are_told_apart(
     assert says in str(caught.value)
 
 
+def test_an_encoder_of_ones_own_goes_too(tmp_path: Path, data: Path) -> None:
+    """What `3die eval --encoder` leaves: no config.json, and a name that threedie does not know."""
+    own: dict[str, Any] = {
+        "encoder__name": "mine:net",
+        "encoder__config": {"encoder": "mine:net", "seed": 5},
+    }
+    run = made_run(tmp_path / "a", data, 5, recorded=False, weights=False, **own)
+    with pytest.raises(ConfigError, match="--family is missing: one of equivariant, invariant"):
+        pack((run,), tmp_path / "out")
+    packed = pack((run,), tmp_path / "out", family="invariant")
+    assert packed.entry.submission.model.backbone == "mine:net"
+    config = json.loads((packed.entry.path / "config.json").read_bytes())
+    assert config == {"schema_version": 1, "config": {"encoder": "mine:net", "seed": 5}}
+    (run / "predictions.npz").unlink()
+    with pytest.raises(ConfigError, match="`3die eval --encoder mine:net --checkpoint FILE"):
+        pack((run,), tmp_path / "out")
+
+
 def test_a_run_is_no_second_seed(runs: tuple[Path, ...], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the same method, settings and seed"):
         pack((*runs, runs[0]), tmp_path / "out")

@@ -91,7 +91,7 @@ def find_board(inside: Path) -> Path:
     Raises:
         ConfigError: none.
     """
-    start = inside.absolute()
+    start = inside.resolve()
     for folder in (start, *start.parents):
         if (folder / boards.FILE_NAME).is_file():
             return folder

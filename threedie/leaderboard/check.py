@@ -17,9 +17,17 @@ from threedie.benchmark.evaluation.items import Items
 from threedie.errors import EntryError, ManifestError
 from threedie.leaderboard import others
 from threedie.leaderboard.board import ENTRIES, SELFTESTS, OpenBoard, named
-from threedie.leaderboard.copies import Print, Run, copied, identical_seeds, print_of
+from threedie.leaderboard.copies import (
+    NearCopies,
+    Originals,
+    Print,
+    Run,
+    identical_seeds,
+    print_of,
+)
 from threedie.leaderboard.folder import EntryFiles, is_submitted, read_entry
 from threedie.leaderboard.metrics import out_of_range
+from threedie.leaderboard.recompute import hemisphere
 from threedie.leaderboard.rows import about_problems, row_problems
 from threedie.leaderboard.texts import text_problems
 from threedie.manifests.entries import RunInfo, Submission
@@ -175,16 +183,37 @@ def _look_at_copies(entry: EntryFiles, found: Examined, board: OpenBoard) -> Non
         return
     unread: list[str] = []
     copies: list[EntryError] = []
+    originals, near = Originals(prints), _near_copies(runs, board)
+    if near is not None:
+        found.near += (w for i, run in enumerate(runs) for w in near.of(run, among=i))
     for other in others.runs_of_others(entry.path, board, unread):
-        theirs = print_of(other)
-        copies += [err for own in prints if (err := copied(own, theirs))][:1]
-        found.near += others.near_copies(runs, other, board)
+        if err := originals.copied_in(print_of(other)):
+            copies.append(err)
+        elif near is not None and not other.name.startswith(f"{SELFTESTS}/"):
+            found.near += islice(near.of(other), max(0, _MOST_PROBLEMS - len(found.near)))
     left = f"; {len(unread)} could not be read" if unread else ""
     found.looked_at("copies", copies, f"no row is from another entry of the board{left}")
 
 
+def _near_copies(runs: list[Run], board: OpenBoard) -> NearCopies | None:
+    if board.config.data.views < 2:
+        return None
+    pairs = board.truth.listed.pairs()
+    return NearCopies(runs, board.truth.truth.relative(pairs, hemisphere(board.protocol)))
+
+
 def _seed_problems(found: Examined, prints: list[Print]) -> Iterator[EntryError]:
     yield from identical_seeds(prints)
+    by_weights: dict[str, int] = {}
+    for run in found.entry.submission.runs if found.entry else ():
+        about = found.items_by_seed[run.seed].about
+        weights = run.checkpoint_sha256 or about.checkpoint_sha256
+        if weights is not None and (first := by_weights.setdefault(weights, run.seed)) != run.seed:
+            yield EntryError(
+                "identical-seeds",
+                f"seed {run.seed}: its checkpoint {weights[:12]}… is that of seed {first}. Seeds "
+                "are trainings of their own; one network counts once.",
+            )
     if len({items.has_predictor for items in found.items_by_seed.values()}) > 1:
         yield EntryError("seeds-differ", "some runs have a predictor's ranks and others have none.")
 

@@ -4,7 +4,7 @@ Two trained networks never agree to the last bit of a half float on a row; so bi
 copied. Integers can agree honestly (two perfect predictors rank all targets first): of them only
 what says enough counts.
 
-Shape suffixes: M = rows, x = columns of an array.
+Shape suffixes: M = rows, m = some of them, x = columns of an array.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from threedie.benchmark.evaluation.items import Items
 from threedie.benchmark.evaluation.metrics import Ints, geodesic_deg
 from threedie.errors import EntryError
 from threedie.leaderboard.rows import arrays_of
+from threedie.manifests.verification import Check
 
 SHARED = 0.1
 """Of the rows of an array: more than that alike is a copy."""
@@ -27,8 +28,10 @@ _ENOUGH = 16
 """Different answers of integers, below which agreement says nothing."""
 _BY_CHANCE = 5.0
 """Rows of a collapsed network meet each other by chance, and so they meet another's."""
+_LOOKED_AT = 2000
+"""Rows that are compared for it."""
 NEAR = 0.2
-"""Two runs whose rotations differ by less than this share of their own error are near copies."""
+"""Two runs whose rotations differ by less than this share of their error and spread are near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +98,8 @@ def copied(own: Print, other: Print) -> EntryError | None:
         if other.integers.get(member) == digest:
             return _refusal("copied", own, other, f"{member} is the same in every row")
     for member, marks_M in own.floats.items():
-        kind = member.partition(".")[0]
         for theirs, others_M in other.floats.items():
-            if theirs.partition(".")[0] != kind:
+            if _kind(theirs) != _kind(member):
                 continue
             same = (marks_M == others_M).mean() if len(marks_M) == len(others_M) else 0.0
             if same > SHARED:
@@ -133,17 +135,78 @@ def identical_seeds(prints: Sequence[Print]) -> Iterator[EntryError]:
                 )
 
 
-def nearly(own: Run, other: Run, target_M4: NDArray[np.float64]) -> float | None:
-    """How far two runs' rotations differ, as a share of their own error, where that is too near.
+class Originals:
+    """An entry's own runs, sought among many others: most are told apart at one look.
 
     Args:
-        own: a run.
-        other: another entry's.
-        target_M4: true rotations.
+        prints: of the runs.
     """
-    ours, theirs = (run.items.rotation.get("all") for run in (own, other))
-    if ours is None or theirs is None or ours.shape != theirs.shape:
-        return None
-    error = float(np.median(geodesic_deg(ours, target_M4)))
-    between = float(np.median(geodesic_deg(ours, theirs)))
-    return between / error if error > 0 and between < NEAR * error else None
+
+    def __init__(self, prints: Sequence[Print]) -> None:
+        self._prints = prints
+        self._integers = {digest for one in prints for digest in one.integers.values()}
+        kinds = {_kind(member) for one in prints for member in one.floats}
+        self._marks = {
+            kind: np.unique(
+                np.concatenate(
+                    [m for one in prints for name, m in one.floats.items() if _kind(name) == kind]
+                )
+            )
+            for kind in kinds
+        }
+
+    def copied_in(self, other: Print) -> EntryError | None:
+        """The first of the own runs that is another's, as `copied` says it."""
+        alike = any(digest in self._integers for digest in other.integers.values())
+        if not alike and not any(self._meets(*one) for one in other.floats.items()):
+            return None
+        found = (copied(own, other) for own in self._prints)
+        return next((err for err in found if err), None)
+
+    def _meets(self, member: str, marks_M: NDArray[np.uint64]) -> bool:
+        own = self._marks.get(_kind(member))
+        if own is None:
+            return False
+        place_M = np.minimum(np.searchsorted(own, marks_M), len(own) - 1)
+        return bool((own[place_M] == marks_M).mean() > SHARED / 10)
+
+
+def _kind(member: str) -> str:
+    return member.partition(".")[0]
+
+
+class NearCopies:
+    """Runs whose rotations follow another entry's: what can be warned of, and not proved.
+
+    Args:
+        runs: an entry's own.
+        target_M4: true rotations of the list's rows.
+    """
+
+    def __init__(self, runs: Sequence[Run], target_M4: NDArray[np.float64]) -> None:
+        self._rows = slice(None, None, max(1, len(target_M4) // _LOOKED_AT))
+        self._own = []
+        for run in runs:
+            rotation_m4 = run.items.rotation["all"][self._rows]
+            error = float(np.median(geodesic_deg(rotation_m4, target_M4[self._rows])))
+            # Networks that know little all say nearly the mean: of them that is no sign.
+            spread = float(np.median(geodesic_deg(rotation_m4, rotation_m4.mean(axis=0))))
+            self._own.append((run.name, rotation_m4, min(error, spread)))
+
+    def of(self, other: Run, *, among: int | None = None) -> Iterator[Check]:
+        """A warning for each own run that is near to another run.
+
+        Args:
+            other: of another entry, or of this one.
+            among: how many of the own runs are looked at, from the first; None: all.
+        """
+        theirs_m4 = other.items.rotation["all"][self._rows]
+        for name, rotation_m4, size in self._own[:among]:
+            between = float(np.median(geodesic_deg(rotation_m4, theirs_m4)))
+            if between < NEAR * size:
+                says = (
+                    f"{name}: its rotations differ from those of {other.name} by {between:.1f}°, "
+                    f"and err and spread by {size:.1f}° or more; two trainings differ by about as "
+                    "much as they err"
+                )
+                yield Check(name="near-copy", ok=False, says=says)

@@ -71,7 +71,7 @@ def repository(text: str) -> str:
     """
     known = "a folder, file://, https://, ssh:// or user@host:path"
     if text.startswith("-") or "::" in text or any(ord(c) < 32 or c == "\x7f" for c in text):
-        raise ConfigError(f"'{printable(text)}' is no repository: {known} is expected.")
+        raise ConfigError(f"'{printable(shown(text))}' is no repository: {known} is expected.")
     if address := _ADDRESS.fullmatch(text):
         scheme, host = address["scheme"], address["rest"].rpartition("@")[2]
         if scheme not in _TRANSPORTS.split(":") or host.startswith("-"):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from threedie.benchmark.evaluation import items as predictions
 from threedie.errors import ManifestError
 from threedie.leaderboard.board import OpenBoard
-from threedie.leaderboard.copies import Run, nearly
+from threedie.leaderboard.copies import Run
 from threedie.leaderboard.folder import EntryFiles, read_entry
-from threedie.leaderboard.recompute import hemisphere
 from threedie.leaderboard.rows import row_problems
-from threedie.manifests.verification import Check
 
 
 def folders_of_others(path: Path, board: OpenBoard) -> list[Path]:
@@ -49,18 +47,3 @@ def _runs(entry: EntryFiles, shown: str, board: OpenBoard, unread: list[str]) ->
             unread.append(str(fault))
             continue
         yield Run(f"{shown}, seed {run.seed}", items, board.truth.listed.flat_M)
-
-
-def near_copies(runs: Sequence[Run], other: Run, board: OpenBoard) -> Iterator[Check]:
-    """A warning for each run whose rotations are nearly another entry's."""
-    if board.config.data.views < 2 or other.name.startswith("selftests/"):
-        return
-    target_M4 = board.truth.truth.relative(board.truth.listed.pairs(), hemisphere(board.protocol))
-    for own in runs:
-        share = nearly(own, other, target_M4)
-        if share is not None:
-            says = (
-                f"{own.name}: its rotations differ from those of {other.name} by {share:.0%} of "
-                "their own error; two trainings differ by about as much as they err"
-            )
-            yield Check(name="near-copy", ok=False, says=says)

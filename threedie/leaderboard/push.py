@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from threedie import files
+from threedie.data.urls import shown
 from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard.changes import one_new_entry, same_slug
 from threedie.leaderboard.folder import EntryFiles, is_submitted
@@ -81,7 +82,8 @@ def _cloned(place: str) -> Iterator[Path]:
         )
         if not (clone / FILE_NAME).is_file():
             raise ManifestError(
-                f"{place} is no board: it has no {FILE_NAME}. `3die leaderboard init` makes one."
+                f"{shown(place)} is no board: it has no {FILE_NAME}. `3die leaderboard init` makes "
+                "one."
             )
         if not knows_user(clone):
             raise ConfigError(
