@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.leaderboard.boards import EXAMPLES, SELFTESTS, many, write_board
+from tests.leaderboard.boards import EXAMPLES, SELFTESTS, Fake, many, write_board
 from tests.leaderboard.browsers import chromium, missing
 from tests.leaderboard.site.test_pages import KINDS, hostile_board
 from tests.leaderboard.test_serve import serving
@@ -157,6 +157,22 @@ def test_every_column_sorts(watched: Any, base: str) -> None:
     assert "there are no ranks by it" in page.locator("#spoken").inner_text()
     page.get_by_role("button", name="Level").click()
     assert slugs(page)[0] == "equimod"  # fresh-render goes furthest
+    assert page.locator("#spoken").inner_text().endswith("descending; no ranks are shown.")
+    page.get_by_role("button", name="Top-1").click()
+    page.get_by_role("button", name="Method").click()
+    assert page.locator("#spoken").inner_text().endswith("ascending; ranks are by Top-1.")
+
+
+def test_names_sort_as_text(watched: Any, tmp_path: Path) -> None:
+    """Names that are numbers, or look like a missing value, are names."""
+    names = ["b", "10", "9", "—", "A", "−3"]
+    fakes = [Fake(slug=f"entry-{i}", name=name) for i, name in enumerate(names)]
+    build_site(write_board(tmp_path / "board", fakes), tmp_path / "site")
+    page = watched((tmp_path / "site/index.html").as_uri())
+    for falling in (False, True):
+        page.get_by_role("button", name="Method").click()
+        expected = page.evaluate("all => all.sort((a, b) => a.localeCompare(b))", names)
+        assert column(page, "Method") == (expected[::-1] if falling else expected)
 
 
 def test_filters_and_the_address(watched: Any, base: str) -> None:

@@ -6,6 +6,9 @@ const state = new URLSearchParams(location.search), MOST = 4;
 const ranked = rows.map((row) => [row.cells[0].textContent, ...(row.dataset.r ?? "").split(",")]);
 const plain = rows.map((row) => row.textContent.toLowerCase());
 const levelOf = rows.map((row) => row.cells[3].textContent.slice(2)), names = heads.map((head) => head.textContent.trim());
+const measuredBy = (column) => "better" in heads[column].dataset;
+const LEVELS = ["reported", "recomputed", "re-probed", "re-run", "fresh-render", "retrained"];
+let basis = heads.findIndex((head) => head.hasAttribute("aria-sort")); // the column that ranks are by
 const shift = () => table.tHead.rows[0].cells.length - heads.length; // 1, with a column of boxes
 
 function keep(name, value) {
@@ -15,26 +18,26 @@ function keep(name, value) {
     history.replaceState(null, "", (query ? "?" + query : location.pathname) + location.hash);
   } catch { /* an old browser on file:// keeps no address */ }
 }
-function value(row, column) {
-  const cell = row.cells[column], text = (cell.firstChild?.textContent ?? "").trim();
-  if (text === "—") return null;
-  const number = Number(text.replace("−", "-"));
-  return text === "" || Number.isNaN(number) ? cell.textContent.trim().toLowerCase() : number;
+function value(row, i, column, offset) {
+  const text = row.cells[column + offset].textContent.trim();
+  if (column === 0) return parseInt(text) || null;
+  if (column === 3) return LEVELS.indexOf(levelOf[i]);
+  if (column === 1 || column === 4) return text.toLowerCase();
+  const number = parseFloat(text.replace("−", "-"));
+  return Number.isNaN(number) ? null : number;
 }
 function sort(column, falling) {
   const head = heads[column], offset = shift();
   for (const other of heads) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", falling ? "descending" : "ascending");
-  const levels = ["reported", "recomputed", "re-probed", "re-run", "fresh-render", "retrained"];
   const keyed = rows.map((row, i) => {
-    let key = column === 3 ? levels.indexOf(levelOf[i]) : value(row, column + offset);
-    if (column === 0) key = parseInt(row.cells[offset].textContent) || null;
+    const key = value(row, i, column, offset);
     return { row, key, last: row.className === "retracted" ? 2 : key === null ? 1 : 0 };
   });
   const turn = falling ? -1 : 1;
   keyed.sort((a, b) => a.last - b.last || (a.key === null ? 0 : turn *
     (typeof a.key === "string" ? a.key.localeCompare(b.key) : a.key - b.key)));
-  const rank = head.dataset.rank, measured = "better" in head.dataset;
+  const rank = head.dataset.rank, measured = measuredBy(column);
   if (measured) rows.forEach((row, i) => {
     const cell = row.cells[offset], now = ranked[i][rank];
     if (/[a-z]/.test(ranked[i][0])) return; // "not ranked" by anything
@@ -42,10 +45,15 @@ function sort(column, falling) {
     if (cell.textContent === "—") cell.setAttribute("aria-label", "no rank"); else cell.removeAttribute("aria-label");
   });
   table.tBodies[0].append(...keyed.map((one) => one.row));
-  return "sorted by " + names[column] + (falling ? ", descending" : ", ascending") +
-    (measured ? rank ? "; ranks are by it" : "; there are no ranks by it" : "");
+  if (measured) basis = rank ? column : null;
+  return told(column, falling);
 }
-let said = "";
+function told(column, falling) {
+  const by = basis === null ? (measuredBy(column) ? "there are no ranks by it" : "no ranks are shown")
+    : "ranks are by " + (basis === column ? "it" : names[basis]);
+  return "sorted by " + names[column] + (falling ? ", descending; " : ", ascending; ") + by;
+}
+let said = table ? told(basis, true) : "";
 function press(column, falling) {
   said = sort(column, falling);
   const name = names[column].toLowerCase().replace(/[^a-z0-9²°@]+/g, "-");
