@@ -21,12 +21,14 @@ $(VENV)/.done: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[render,bench,cluster,share,report,dev]'
 	@touch $@
 
+# The page lies beside $(RUNS)/demo and not in it: $(RUNS)/demo/* names runs only, the second time too.
 demo: setup
 	$(BIN)/3die render --classes all --limit 6 --views 10 --size 128 --out $(DEMO)
 	$(BIN)/3die verify $(DEMO)
 	$(BIN)/3die view $(DEMO)
 	$(BIN)/3die bench --method sie --preset smoke --data $(DEMO) --out $(RUNS)/demo
 	$(BIN)/3die compare $(RUNS)/demo/*
+	$(BIN)/3die report $(RUNS)/demo/* --data $(DEMO) --out $(RUNS)/demo.html
 
 # The two studies of docs/results: each renders its data, trains every method, prints its table.
 LADDER_METHODS = random,supervised,vicreg,vicreg-part,simclr,augself,sen,equimod,equimod-vicreg,sie,sie-novar,sie-equi

@@ -27,12 +27,12 @@ from PIL import Image
 from threedie.data.dataset import open_dataset
 from threedie.render import worker
 from threedie.render.engine import render_dataset
-from threedie.render.lanes import make_scratch
 from threedie.render.machine import Hardware, choose_hardware, probe_blender
 from threedie.render.parts import shard_pieces
 from threedie.render.plan import Maker, Plan, RenderOptions, make_plan
 from threedie.render.progress import Progress
 from threedie.render.rerender import psnr_db
+from threedie.render.scratch import make_scratch
 from threedie.render.worker import Task, WorkerConfig
 
 ROOT = Path(__file__).parents[1]

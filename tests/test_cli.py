@@ -40,6 +40,13 @@ VERBS = {
     },
     "export": {"folder --out --layout"},
     "leaderboard": set(),
+    "leaderboard changes": {"board revisions"},
+    "leaderboard init": {"board --data --title --name --address --untrained"},
+    "leaderboard check": {"entry --board"},
+    "leaderboard verify": {
+        "entry --board --level --data --weights --features --secret-seed --meshes --device --by"
+    },
+    "leaderboard features": {"run --data --out --device"},
     "list": {"what"},
     "publish": {"folder destination --jobs --replace --tables"},
     "render": {
@@ -50,6 +57,11 @@ VERBS = {
     },
     "merge": {"target parts"},
     "report": {"runs --data --out --figures --allow-large"},
+    "submit": {
+        "runs --out --name --variant --contact --code --commit --paper --family --track --id "
+        "--runs-started --tuned-on --selection --pretrained-weights --external "
+        "--val-objects-used --weights-url --affiliated --card --cite --board --push --force"
+    },
     "verify": {"folder --rerender --meshes --seed"},
     "view": {"folder --out --per-class --views --sheet"},
 }
@@ -157,6 +169,11 @@ def test_every_verb_explains_itself(verb: str) -> None:
         (["compare", "no-such-run"], "no-such-run"),
         (["compare"], "Missing argument"),
         (["report", "no-such-run"], "no-such-run"),
+        (["submit", "no-such-run", "--out", "entry"], "no-such-run"),
+        (["submit", "no-such-run"], "--out is missing"),
+        (["submit", "s3://bucket/run", "--out", "entry"], "not an address"),
+        (["leaderboard", "init", "b", "--data", "no-such-data"], "--title"),
+        (["leaderboard", "changes", ".", "main"], "BASE..HEAD"),
         (["report", "."], "3die bench"),
         (["report", ".", "--out", "page.txt"], ".html"),
         (["report", ".", "--out", "no-such-folder/a.html"], "no-such-folder"),
@@ -292,6 +309,7 @@ def test_doctor_fails_where_blender_does_not_start(
         ("check", "set", "s3://bucket/set"),
         ("merge", "set", "s3://bucket/part"),
         ("bench", "--out", "s3://bucket/runs"),
+        ("leaderboard", "check", "s3://bucket/entry"),
     ],
 )
 def test_an_address_is_no_folder(
@@ -313,7 +331,18 @@ def test_an_address_is_no_folder(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("publish", "set", ""), ("publish", "set", "s3://"), ("download", "", "--out", "a")],
+    [
+        ("publish", "set", ""),
+        ("publish", "set", "s3://"),
+        ("download", "", "--out", "a"),
+        ("download", "set", "--out", ""),
+        ("convert", "set", "--out", ""),
+        ("export", "set", "--out="),
+        ("render", "--classes", "chair", "--out", ""),
+        ("bench", "--data", "set", "--out="),
+        ("analyze", "set", "--data", "set", "--out", ""),
+        ("report", "set", "--out", ""),
+    ],
 )
 def test_an_empty_address_is_none(
     arguments: tuple[str, ...],

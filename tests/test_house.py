@@ -81,7 +81,10 @@ def sources() -> list[Path]:
         "import threedie.benchmark.report.write",
         "import threedie.benchmark.evaluation.items, threedie.benchmark.evaluation.frozen_truth",
         "import threedie.benchmark.evaluation.findings",
+        "import threedie.leaderboard.site.build, threedie.leaderboard.serve",
         "import threedie.leaderboard.folder, threedie.leaderboard.board",
+        "import threedie.leaderboard.check, threedie.leaderboard.verify",
+        "import threedie.leaderboard.selftests, threedie.leaderboard.shown",
         "from threedie.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ],
 )

@@ -1,8 +1,8 @@
-"""The lines of the README and of docs.
+"""The lines of the README, of docs and of the Makefile.
 
 Claims: every command line of them is one that the program takes; those of the README's benchmark
 that a laptop does in a minute run as they stand and leave what the README says; so do the parts of
-docs/cluster.md.
+docs/cluster.md. `make demo` ends with a report where the README says, that is no run of the next.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 
 import click
 import pytest
@@ -38,9 +40,21 @@ def lines(page: Path = PAGES[0]) -> list[list[str]]:
     return [w[w.index("threedie") + 1 :] if w[0] == "torchrun" else w[1:] for w in kept]
 
 
+def make_lines(*targets: str) -> list[list[str]]:
+    """What `make` would run of the program, with its variables filled in."""
+    if shutil.which("make") is None:
+        return []
+    usual = ["VENV=.venv", "RUNS=runs", "DEMO=data/demo"]  # whatever a `make test` around was given
+    command = ["make", "--dry-run", "--directory", str(ROOT), *usual, *targets]
+    bare = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env=bare).stdout
+    return [shlex.split(t)[1:] for t in said.splitlines() if t.startswith(".venv/bin/3die ")]
+
+
 def all_lines() -> list[list[str]]:
-    """Those of all pages, each once."""
-    return [list(words) for words in dict.fromkeys(tuple(w) for p in PAGES for w in lines(p))]
+    """Those of all pages and of the Makefile, each once."""
+    found = [w for p in PAGES for w in lines(p)] + make_lines("demo", "ladder", "small")
+    return [list(words) for words in dict.fromkeys(map(tuple, found))]
 
 
 @pytest.mark.parametrize("arguments", all_lines(), ids=" ".join)
@@ -59,6 +73,16 @@ def test_every_line_is_taken(arguments: list[str]) -> None:
                     seed=seed,
                     settings=found["settings"] or (),
                 )
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+def test_the_demo_ends_with_a_report() -> None:
+    *_, compare, report = make_lines("demo")
+    page = PurePosixPath(report[report.index("--out") + 1])
+    assert (compare[0], report[0], page.suffix) == ("compare", "report", ".html")
+    assert report[1] == compare[1]  # the same runs, as a glob, and of them is no page
+    assert not fnmatch(str(page), report[1])
+    assert str(page) in PAGES[0].read_text(encoding="utf-8")
 
 
 def run(words: list[str], cwd: Path) -> str:

@@ -32,7 +32,7 @@ OWNER = r"(?P<host>[A-Za-z0-9-]+)\.(?P<pid>\d+)\.(?P<run>[0-9a-f]{8})[0-9a-f]{8}
 """What `owner` gives, as a regular expression."""
 _TEMP = re.compile(rf"^\..+\.{OWNER}\.tmp$")
 _FOREIGN_TEMP_S = 24 * 3600.0  # a temporary file of another host is garbage after a day
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def put_folder(path: Path, content: Mapping[str, bytes]) -> None:
 
     Args:
         path: the folder; its parent must exist.
-        content: by file name.
+        content: by file name; `a/b` is a file in a folder of the folder.
 
     Raises:
         StorageError: disk full, quota, read-only, I/O error.
@@ -166,6 +166,8 @@ def put_folder(path: Path, content: Mapping[str, bytes]) -> None:
     try:
         temp.mkdir()
         for name, data in content.items():
+            if "/" in name:
+                (temp / name).parent.mkdir(parents=True, exist_ok=True)
             _write(temp / name, (data,), durable=False)
         if path.exists():
             shutil.rmtree(path)
@@ -365,12 +367,16 @@ def storage_errors(path: Path, doing: str = "write") -> Iterator[None]:
 
 
 def _storage_error(path: Path, err: OSError, doing: str = "write") -> StorageError:
+    kept = " Nothing half-written was kept." if doing == "write" else ""
     if err.errno in _FULL:
         free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
-        kept = "Nothing half-written was kept; make" if doing == "write" else "Make"
         return StorageError(
-            f"no space left for {path} ({err.strerror}; {free / 2**20:.0f} MiB free). {kept} room "
-            "and run the same command again."
+            f"no space left for {path} ({err.strerror}; {free / 2**20:.0f} MiB free).{kept} Make "
+            "room and run the same command again."
         )
-    kept = " Nothing half-written was kept." if doing == "write" else ""
+    if err.errno == errno.EFBIG:
+        return StorageError(
+            f"file too large for this disk or a limit (ulimit -f): {path} ({err.strerror}).{kept} "
+            "Raise the limit or take another disk, and run the same command again."
+        )
     return StorageError(f"cannot {doing} {path}: {err.strerror or err}.{kept}")

@@ -5,7 +5,8 @@
   another file meanwhile, drips, silence, compression, web pages, error statuses, redirects.
 - What a killed process has left is gone on with, from where it stopped; spoiled bytes of it cost
   one more fetch and no error; two processes at once are two files on the way and one result.
-- A wrong hash is asked for once, set aside and named with both hashes; a full disk is told at once.
+- A wrong hash is asked for once, set aside and named with both hashes; a file size limit is told
+  at once.
 - Credentials reach their own host, and no other one and no message.
 """
 
@@ -376,7 +377,7 @@ def test_an_interrupt_leaves_what_has_come(server: Server, out: Path) -> None:
     assert all(span for _, span in server.requests)  # not from the start
 
 
-def test_a_full_disk_is_told_at_once(server: Server, out: Path) -> None:
+def test_a_file_that_may_not_grow_is_told_at_once(server: Server, out: Path) -> None:
     def small_files() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
@@ -384,9 +385,9 @@ def test_a_full_disk_is_told_at_once(server: Server, out: Path) -> None:
     process = other_process(server, out, preexec_fn=small_files)
     _, told = process.communicate(timeout=100)
     assert process.returncode != 0
-    assert b"StorageError: no space left for" in told
+    assert b"StorageError: file too large for" in told
     assert len(server.requests) == 1
-    get(server, out)  # and with room it goes on
+    get(server, out)  # and without the limit it goes on
     assert server.requests[1] == ("/x.tar", "bytes=200000-")
 
 

@@ -1,7 +1,8 @@
 """The command line with real Blender, killed three times.
 
 Claim: `3die render`, killed with SIGKILL at random moments and started again, ends with the shards
-of a run that nobody disturbed, with another number of workers; nothing is left behind.
+of a run that nobody disturbed, with another number of workers; nothing is left behind, in the data
+set, among temporary files or in memory.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pytest
 
 from tests.faults import oracle, processes
 from tests.faults.conftest import ROOT
+from threedie.render.scratch import scratch_root
 
 Note = Callable[[str], None]
 COMMAND = ["--classes", "chair,mug", "--limit", "4", "--views", "3", "--size", "32"]
@@ -34,6 +36,7 @@ def start(out: Path, workers: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [*command, "--workers", str(workers)],
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(out.parent / "temp")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -44,7 +47,10 @@ def start(out: Path, workers: int) -> subprocess.Popen[bytes]:
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_killed_render_is_completed_with_the_same_bytes(tmp_path: Path, numbers: Note) -> None:
     calm, storm, begun = tmp_path / "calm", tmp_path / "storm", time.monotonic()
+    (tmp_path / "temp").mkdir()
     assert start(calm, workers=2).wait(LIMIT_S) == 0
+    assert list((tmp_path / "temp").iterdir()) == []
+    pids = []
     chance, duration = random.Random(3), time.monotonic() - begun
     for kill in range(KILLS):
         run = start(storm, workers=1 + kill % 2)
@@ -53,6 +59,7 @@ def test_a_killed_render_is_completed_with_the_same_bytes(tmp_path: Path, number
             shutil.rmtree(storm)  # it was faster than the undisturbed one: again from the start
             run = start(storm, workers=1)
             processes.wait_for((storm / ".render").exists, "the run to begin", LIMIT_S)
+        pids.append(run.pid)
         (os.killpg if kill % 2 else os.kill)(run.pid, signal.SIGKILL)
         run.wait()
         processes.gone(run.pid)
@@ -61,4 +68,6 @@ def test_a_killed_render_is_completed_with_the_same_bytes(tmp_path: Path, number
     assert oracle.tars(storm) == oracle.tars(calm)
     assert oracle.tree_hash(storm) == oracle.tree_hash(calm)
     assert oracle.leftovers(storm) == []
+    assert list((tmp_path / "temp").iterdir()) == []
+    assert [left for pid in pids for left in scratch_root().glob(f"threedie-{pid}-*")] == []
     numbers(f"Blender: {KILLS} runs killed, 0 wrong")

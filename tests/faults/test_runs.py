@@ -26,9 +26,9 @@ import pytest
 from tests.faults import fake_cli, oracle, processes
 from tests.faults.fake_stage import RENDERER
 from threedie.render.engine import render_dataset
-from threedie.render.lanes import _scratch_root
 from threedie.render.machine import Hardware
 from threedie.render.progress import Progress
+from threedie.render.scratch import scratch_root
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -64,7 +64,7 @@ def working(out: Path) -> bool:
 
 def left_in_memory(pid: int) -> list[Path]:
     """Scratch folders and semaphores of a run."""
-    root = _scratch_root()
+    root = scratch_root()
     return [*root.glob(f"threedie-{pid}-*"), *root.glob(f"sem.threedie-{pid}-*")]
 
 

@@ -83,7 +83,7 @@ def test_any_file_operation_may_fail(
 
 
 @pytest.mark.parametrize("writer", ["convert"], scope="module")
-def test_a_limit_on_file_sizes_is_a_full_disk(server: Server, right: Right, writer: str) -> None:
+def test_a_limit_on_file_sizes_is_told(server: Server, right: Right, writer: str) -> None:
     tally = Tally(server, right, writer)
     limit_file_sizes(tally)
     assert tally.tried > 5

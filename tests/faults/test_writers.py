@@ -112,7 +112,7 @@ def test_any_file_operation_may_fail(
     assert not tally.wrong, "\n".join(tally.wrong)
 
 
-def test_a_limit_on_file_sizes_is_a_full_disk(server: Server, right: Right, numbers: Note) -> None:
+def test_a_limit_on_file_sizes_is_told(server: Server, right: Right, numbers: Note) -> None:
     tally = Tally(server, right)
     limit_file_sizes(tally)
     numbers(f"file size limits: {tally.tried} tried, {len(tally.wrong)} wrong")

@@ -25,6 +25,10 @@ NULL = {"value": None, "n": 0, "note": "why"}
 
 @pytest.fixture
 def body() -> dict[str, Any]:
+    return whole()
+
+
+def whole() -> dict[str, Any]:
     """The smallest whole file."""
     sweep = {
         "name": "rotation_z",

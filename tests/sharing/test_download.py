@@ -4,7 +4,8 @@
   what is damaged or missing comes anew, and that alone; kill -9 at any time, two at once, cuts.
 - A split is its shards and a manifest of them, some classes are their samples and no other bytes;
   both are whole data sets for every reader, and say what they are parts of.
-- A wrong shard costs that shard; without all there is no dataset.json. A full disk ends it at once.
+- A wrong shard costs that shard; without all there is no dataset.json. A file size limit ends it at
+  once.
 - Hostile manifests write nothing; another set in the folder is refused with the difference.
 """
 
@@ -459,7 +460,7 @@ def test_two_at_once(server: Server, folder: Path, tmp_path: Path) -> None:
     assert tree(out) == tree(folder)
 
 
-def test_a_full_disk(server: Server, folder: Path, tmp_path: Path) -> None:
+def test_a_limit_on_file_sizes(server: Server, folder: Path, tmp_path: Path) -> None:
     def small_files() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (25_000, 25_000))
@@ -468,7 +469,7 @@ def test_a_full_disk(server: Server, folder: Path, tmp_path: Path) -> None:
     full = command(server.url, "--out", str(out), "--jobs", "1", preexec_fn=small_files)
     _, said = full.communicate(timeout=60)
     assert full.returncode == 1
-    assert said.startswith("error: no space left for")
+    assert said.startswith("error: file too large for this disk or a limit (ulimit -f): ")
     assert len(server.shards()) == 1  # not tried again, and no other begun
     get(server.url, out)
     assert tree(out) == tree(folder)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from threedie.sharing.card.escape import markdown, plain, yaml
+from threedie.data.escape import markdown, plain, yaml
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 SCALAR = st.one_of(TEXT, st.integers(-(2**63), 2**63), st.booleans(), st.none())

@@ -19,7 +19,7 @@ import pytest
 
 from tests.data.builders import encode, picture
 from tests.sharing.hub import load, write_tar
-from threedie.sharing.card.escape import yaml
+from threedie.data.escape import yaml
 from threedie.sharing.check.check import check_shards
 
 Members = list[tuple[str, bytes]]

@@ -170,6 +170,7 @@ def test_what_is_not_there(bucket: str, tmp_path: Path) -> None:
     [
         (PermissionError("Access Denied"), "not allowed .*AWS_PROFILE"),
         (OSError(28, "No space left on device"), "no space left there"),
+        (OSError(27, "File too large"), "the file is too large for this store"),
         (ValueError("odd"), "ValueError: odd"),
         (FileNotFoundError("gone"), "not there"),
     ],

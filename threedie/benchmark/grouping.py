@@ -134,6 +134,20 @@ def _identity(results: Results) -> str:
     return repr((results.encoder.name, sorted(config.items(), key=str)))
 
 
+def differences(entries: Sequence[Entry]) -> list[str]:
+    """What makes entries of one group several methods: a line per setting, `lr: 0.1 (a), 1 (b)`."""
+    configs = [
+        {**entry.results.encoder.config, "method": entry.results.encoder.name} for entry in entries
+    ]
+    said = []
+    for key in sorted({k for config in configs for k in config} - _NOT_THE_METHOD):
+        values = [config.get(key) for config in configs]
+        if any(value != values[0] for value in values):
+            each = zip(values, entries, strict=True)
+            said.append(f"{key}: " + ", ".join(f"{v} ({e.path.parent.name})" for v, e in each))
+    return said
+
+
 def _distinct(found: Iterable[MethodRuns]) -> tuple[MethodRuns, ...]:
     """Methods with one name and different settings are numbered: two are never taken for one."""
     methods = tuple(found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import random
 import re
 import time
@@ -227,12 +228,22 @@ def _opened(address: str) -> tuple[Any, str]:
     except ImportError as err:
         raise MissingExtra("fsspec", "share") from err
     try:
-        fs, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
+        options = _credentials(scheme_of(address))
+        fs, root = fsspec.core.url_to_fs(address, use_listings_cache=False, **options)
     except ImportError as err:
         raise _missing(address, err) from err
     except Exception as err:
         raise ConfigError(f"cannot open {shown(address)}: {_reason(err)}.") from err
     return fs, str(root).rstrip("/")
+
+
+def _credentials(scheme: str) -> dict[str, str]:
+    """What a client is given when it is made: the hub's would look for its token at every request.
+
+    While pictures are rendered the environment holds no secrets, so that workers have none.
+    """
+    token = os.environ.get("HF_TOKEN") if scheme == "hf" else None
+    return {"token": token} if token else {}
 
 
 def _missing(address: str, err: ImportError) -> ConfigError:
@@ -254,6 +265,10 @@ def _told(err: Exception) -> str:
         return (
             f"not allowed ({_reason(err)}). Credentials come from the environment: AWS_PROFILE or "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, HF_TOKEN."
+        )
+    if getattr(err, "errno", None) == errno.EFBIG:
+        return (
+            f"the file is too large for this store ({_reason(err)}). Nothing half-written is kept."
         )
     if _status(err) == _INSUFFICIENT_STORAGE or getattr(err, "errno", None) in _FULL:
         return f"no space left there ({_reason(err)}). Nothing half-written is kept."

@@ -29,6 +29,7 @@ class OpenBoard:
     """A board whose two files agree."""
 
     root: Path
+    """Whole, without links."""
     config: Board
     truth: FrozenTruth
 
@@ -81,7 +82,7 @@ def open_board(root: Path) -> OpenBoard:
             f"{path} hashes to {truth.sha256[:12]}…, {boards.FILE_NAME} says "
             f"{config.list_sha256[:12]}…: one of them was changed. Fetch the board anew."
         )
-    return OpenBoard(root=root, config=config, truth=truth)
+    return OpenBoard(root=root.resolve(), config=config, truth=truth)
 
 
 def find_board(inside: Path) -> Path:
@@ -90,7 +91,7 @@ def find_board(inside: Path) -> Path:
     Raises:
         ConfigError: none.
     """
-    start = inside.absolute()
+    start = inside.resolve()
     for folder in (start, *start.parents):
         if (folder / boards.FILE_NAME).is_file():
             return folder

@@ -77,12 +77,12 @@ def read_folder(path: Path) -> dict[str, bytes]:
     Raises:
         EntryError: as `read_entry`, but for what submission.json says.
     """
-    contents = dict(_files(path))
-    missing = [name for name in REQUIRED if name not in contents]
-    if not contents:
+    there = {name for name, _ in _listed(path, str(path))}
+    if not there:
         raise EntryError("empty", f"{path}: the folder is empty. `3die submit` packs an entry.")
-    if missing:
+    if missing := [name for name in REQUIRED if name not in there]:
         raise EntryError("missing-file", f"{path}: {missing[0]} is missing.")
+    contents = dict(_files(path))
     if not any(_PREDICTIONS.fullmatch(name) for name in contents):
         raise EntryError("missing-file", f"{path}: no run: runs/<seed>/{items.FILE_NAME}.")
     total = sum(len(contents[name]) for name in contents if is_submitted(name))

@@ -25,12 +25,13 @@ from threedie.manifests.dataset import DatasetManifest, Failure, ShardEntry
 from threedie.render.close import close_folder, close_store
 from threedie.render.delivery import Delivery
 from threedie.render.interrupts import held_back
-from threedie.render.lanes import Ended, Lane, harmless_environment, sweep_scratch
+from threedie.render.lanes import Ended, Lane, harmless_environment
 from threedie.render.machine import Hardware, timeout_for
 from threedie.render.outline import Outline
 from threedie.render.parts import PartMissing, read_part, shard_pieces
 from threedie.render.plan import Plan, Share
 from threedie.render.progress import Progress
+from threedie.render.scratch import sweep_scratch
 from threedie.render.worker import BLENDER, Failed, Task, WorkerConfig
 from threedie.render.workspace import ShardRecord, Workspace
 from threedie.words import plural

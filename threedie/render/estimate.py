@@ -11,9 +11,10 @@ from pathlib import Path
 from threedie.data.dealing import PlannedObject
 from threedie.errors import RenderError
 from threedie.manifests.dataset import FILE_NAME
-from threedie.render.lanes import Lane, harmless_environment, make_scratch
+from threedie.render.lanes import Lane, harmless_environment
 from threedie.render.machine import Hardware, timeout_for
 from threedie.render.plan import Plan
+from threedie.render.scratch import make_scratch
 from threedie.render.worker import Task, WorkerConfig
 from threedie.words import room
 

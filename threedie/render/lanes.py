@@ -12,14 +12,12 @@ import multiprocessing
 import os
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
@@ -27,6 +25,7 @@ from pebble import ProcessExpired, ProcessPool
 from threedie.errors import StorageError
 from threedie.render import worker
 from threedie.render.interrupts import hidden_from_children
+from threedie.render.scratch import PREFIX, make_scratch
 from threedie.render.worker import Failed, Task, WorkerConfig
 
 _HARMLESS = {
@@ -46,8 +45,6 @@ _HARMLESS = {
     "ONEAPI_DEVICE_SELECTOR",
 }
 _START_UP_S = 180.0  # importing Blender on a cold network disk, compiling GPU kernels
-_SCRATCH = "threedie-"
-_SCRATCH_BYTES = 1 << 30  # a large mesh with its textures; containers often have 64 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,35 +166,10 @@ def _describe_exit(code: int | None) -> str:
     return f"the worker process died of signal {-code}"
 
 
-def make_scratch() -> Path:
-    """A private folder, in memory where there is a RAM disk; its name says whose it is."""
-    root = _scratch_root()
-    return Path(tempfile.mkdtemp(prefix=f"{_SCRATCH}{os.getpid()}-", dir=root))
-
-
-def _scratch_root() -> Path:
-    ram = Path("/dev/shm")
-    if ram.is_dir() and os.access(ram, os.W_OK) and shutil.disk_usage(ram).free >= _SCRATCH_BYTES:
-        return ram
-    return Path(tempfile.gettempdir())
-
-
-def sweep_scratch() -> None:
-    """Remove what killed runs left in the scratch root."""
-    semaphores = Path("/dev/shm").glob(f"sem.{_SCRATCH}*-*")
-    roots = {Path("/dev/shm"), Path(tempfile.gettempdir())}
-    for left in (*(f for root in roots for f in root.glob(f"{_SCRATCH}*-*")), *semaphores):
-        pid = left.name.removeprefix("sem.")[len(_SCRATCH) :].split("-")[0]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(left, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                left.unlink(missing_ok=True)
-
-
 def _name_semaphores() -> None:
     """Give the pools' semaphores our name, so that those of a killed run can be told and swept."""
     config: dict[str, str] = getattr(multiprocessing.current_process(), "_config", {})
-    config["semprefix"] = f"/{_SCRATCH}{os.getpid()}"
+    config["semprefix"] = f"/{PREFIX}{os.getpid()}"
 
 
 @contextlib.contextmanager

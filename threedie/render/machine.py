@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from importlib import metadata
 from threedie import __version__
 from threedie.errors import ConfigError, MissingExtra
 from threedie.manifests.dataset import Making, Versions
+from threedie.render.scratch import make_scratch
 
 DEVICES = ("auto", "cpu", "cuda", "optix", "hip", "metal", "oneapi")
 _PREFERENCE = ("optix", "cuda", "hip", "metal", "oneapi")
@@ -61,9 +63,11 @@ def probe_blender() -> BlenderProbe:
         "sys.stderr.write('\\nPROBE ' + json.dumps(answer) + '\\n'); sys.stderr.flush()\n"
         "os._exit(0)  # Blender can hang when the interpreter shuts down\n"
     )
+    scratch = make_scratch()
     try:
         run = subprocess.run(
             [sys.executable, "-c", code],
+            env={**os.environ, "TMPDIR": str(scratch)},  # where Blender leaves a folder
             capture_output=True,
             timeout=_PROBE_S,
             text=True,
@@ -72,6 +76,8 @@ def probe_blender() -> BlenderProbe:
         )
     except subprocess.TimeoutExpired as err:
         raise MissingExtra("bpy", "render", why=f"no answer in {_PROBE_S:.0f} s") from err
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     lines = run.stderr.strip().splitlines() or [f"ended with status {run.returncode}"]
     answer = next((line for line in lines if line.startswith("PROBE ")), None)
     if answer is None:

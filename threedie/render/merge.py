@@ -18,7 +18,7 @@ from threedie import files
 from threedie.data.folders import refuse_other
 from threedie.data.stores import FolderStore, is_remote, open_store
 from threedie.data.urls import shown
-from threedie.errors import ConfigError
+from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.dataset import FILE_NAME, DatasetManifest
 from threedie.render.close import close_folder, close_store
 from threedie.render.delivery import Delivery
@@ -41,8 +41,8 @@ def merge_parts(target: str, parts: Sequence[Path], *, console: Console) -> int:
         The exit status: 0, or 3 if objects failed.
 
     Raises:
-        ConfigError: no part is there, parts of different plans, or a shard is missing (named).
-        ManifestError: a shard is damaged.
+        ConfigError: no part is there, or parts of different plans.
+        ManifestError: a shard is missing or damaged (named).
         StorageError: the target can't be written.
     """
     if is_remote(target):
@@ -124,7 +124,7 @@ def _all_there(
     missing = [s.name for s, r in zip(outline.shards, records, strict=True) if r is None]
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise ConfigError(
+        raise ManifestError(
             f"{where}: {len(missing)} of {len(outline.shards)} shards are missing or not whole: "
             f"{', '.join(missing[:5])}{more}. Render their parts (--shard-range) again, or run "
             "`3die render` without it: it makes what is missing and closes the data set."

@@ -28,10 +28,11 @@ from threedie.data.shard import end_of_shard
 from threedie.errors import ConfigError, RenderError
 from threedie.manifests.dataset import Making
 from threedie.manifests.latents import Array
-from threedie.render.lanes import Lane, harmless_environment, make_scratch
+from threedie.render.lanes import Lane, harmless_environment
 from threedie.render.machine import choose_hardware, probe_blender, timeout_for
 from threedie.render.meshes.sources import MeshSource, open_source
 from threedie.render.parts import read_part
+from threedie.render.scratch import make_scratch
 from threedie.render.worker import BLENDER, Task, WorkerConfig
 from threedie.words import plural
 

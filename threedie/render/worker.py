@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from threedie import files
 from threedie.data.dealing import ObjectRef, PlannedObject
 from threedie.data.shard import pack_sample
 from threedie.errors import RenderError, StorageError, ThreedieError
@@ -39,6 +40,9 @@ from threedie.render.workspace import put_working_file
 BLENDER = "threedie.render.scene:Stage"
 STAGES = ("start", "fetch", "import", "render", "encode", "done")
 StageName = Literal["start", "fetch", "import", "render", "encode", "done"]
+_BLENDERS = ".blender"
+"""In the scratch: here Blender makes a folder at its start. It would take it away at its end, which
+we leave out."""
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _CLONE_NEWNET = 1, 38, 0x40000000
 
 
@@ -64,7 +68,7 @@ class WorkerConfig:
     parts: Path
     """Folder for the parts."""
     scratch: Path
-    """Private folder, emptied for every object."""
+    """Private folder, emptied for every object but for Blender's own folder in it."""
     threads: int
     memory_bytes: int
     """Address space, on the CPU (GPU drivers map more than there is)."""
@@ -225,6 +229,8 @@ def _stage() -> str:
 
 def _empty(folder: Path) -> None:
     for entry in folder.iterdir():
+        if entry.name == _BLENDERS:
+            continue
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
         else:
@@ -245,6 +251,9 @@ def _confine(config: WorkerConfig) -> None:
     if config.making.device == "cpu" and sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_AS, (config.memory_bytes, config.memory_bytes))
     os.environ["BLENDER_USER_RESOURCES"] = str(config.scratch)  # no start-up files of the user
+    own = config.scratch / _BLENDERS
+    shutil.rmtree(own, ignore_errors=True)  # of the lane's last process
+    os.environ["TMPDIR"] = str(files.make_directory(own))
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)

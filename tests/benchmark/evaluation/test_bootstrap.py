@@ -3,6 +3,7 @@
 - They are the percentiles of the metric recomputed from rows of resampled objects.
 - They cover: about 95 of 100 intervals of a mean hold the truth; views of an object do not count
   as independent.
+- Replicates are the same whether summed by object or row by row (the bins of a median).
 - One object, or a metric that most resamples do not have, gives no interval; the seed decides all.
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from threedie.benchmark.evaluation import bootstrap
 from threedie.benchmark.evaluation import metrics as m
 from threedie.benchmark.evaluation.bootstrap import Resampler
 
@@ -55,6 +57,22 @@ def test_intervals_are_those_of_repeated_rows(kind: str, rng: np.random.Generato
     assert number.value == pytest.approx(whole.value())
     assert [number.low, number.high] == pytest.approx(by_hand(make, 7, 300))
     assert number.n == N
+
+
+def test_replicates_are_the_same_by_object_and_by_row(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    degrees = rng.uniform(0, 180, size=N * ROWS)
+    resampler = Resampler(N, seed=7, resamples=50)
+    for whole in (m.median_deg(degrees), m.balanced(1.0 * (degrees > 90), OBJECTS % 3, 3)):
+        found = []
+        for sparse in (0, 10**9):
+            monkeypatch.setattr(bootstrap, "_SPARSE", sparse)
+            monkeypatch.setattr(bootstrap, "_CHUNK_ROWS", 7 * N * ROWS)
+            found.append(resampler.replicates(whole, OBJECTS))
+        assert found[0] == pytest.approx(found[1])
+        assert len(found[0]) == 50
+        assert found[0].std() > 0
 
 
 def test_groups_are_the_metric_of_their_rows(rng: np.random.Generator) -> None:

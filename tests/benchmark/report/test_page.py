@@ -1,7 +1,8 @@
 """Claims proved here, on the page.
 
 - It shows the table that `3die compare` prints, number for number, with chance and reference rows;
-  groups that can't be compared stand apart, and what can't be read costs itself only.
+  groups that can't be compared stand apart, a run that stands twice is one, and what can't be
+  read costs itself only.
 - It is one well-formed file that loads nothing and runs its own script only; ids are unique, every
   label has its target, tables have headers with scopes, figures a name and a table.
 - Whatever stands in results.json, config.json or log.jsonl is text: no markup, no path of a user,
@@ -72,6 +73,21 @@ def test_what_can_not_be_compared_stands_apart(tmp_path: Path) -> None:
     assert "not 3die-v1: changed rotation" in page.text
     assert "Published values are not drawn" in page.text  # of yaw
     assert page.text.count("sie 1 0.500") == 3
+
+
+def test_a_run_that_stands_twice_is_one_seed(tmp_path: Path) -> None:
+    wholes = {"a": body("sie", 0, top1=0.4), "b": body("sie", 1, top1=0.6)}
+    runs = [run_folder(tmp_path / name, whole) for name, whole in wholes.items()]
+    copy = run_folder(tmp_path / "copy", wholes["a"])
+    out, left_out = write_report([*runs, copy, runs[1]], tmp_path / "r.html")
+    page = Page(out.read_bytes())
+    assert "sie 2 0.500 ± 0.141" in page.text
+    assert "2 runs of 1 method on 1 data set." in page.text
+    assert left_out == [
+        "copy/results.json: the same method, settings and seed as a/results.json.",
+        "b/results.json: the same method, settings and seed as b/results.json.",
+    ]
+    assert all(line in page.text for line in left_out)
 
 
 def test_what_can_not_be_read_costs_itself_only(tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ Shape suffixes: B = resamples, N = objects, R = rows, J = blocks, S = sums, T = 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from threedie.benchmark.evaluation.metrics import Array, Ints, Statistic
@@ -18,6 +16,7 @@ from threedie.manifests.results import Number
 
 RESAMPLES = 1000
 _CHUNK_BYTES = 2**28
+_CHUNK_ROWS = 2**18
 _SPARSE = 64
 
 
@@ -86,12 +85,24 @@ class Resampler:
 
     def _row_by_row(self, statistic: Statistic, objects_R: Ints) -> Array:
         """The same where most sums of an object are of no row, as in the bins of a median."""
-        count_RS, values = np.empty_like(statistic.rows_RS), []
-        for draws_N in self._draws_BN:
-            np.multiply(statistic.rows_RS, draws_N[objects_R, None], out=count_RS)
-            zeros = np.zeros(len(objects_R), dtype=np.int64)
-            values.append(statistic.formula(replace(statistic, rows_RS=count_RS).sums(zeros, 1))[0])
-        return np.array(values, dtype=np.float64)
+        rows, sums = statistic.rows_RS.shape
+        block_R = statistic.block_R if statistic.block_R is not None else np.zeros(rows, np.int64)
+        step, values = max(1, _CHUNK_ROWS // max(rows, 1)), []
+        for i in range(0, len(self._draws_BN), step):
+            weight_bR = self._draws_BN[i : i + step, objects_R].astype(np.float64)
+            count = len(weight_bR)
+            place = np.arange(count)[:, None] * statistic.blocks + block_R
+            columns = [
+                np.bincount(
+                    place.reshape(-1),
+                    weights=(weight_bR * column_R).reshape(-1),
+                    minlength=count * statistic.blocks,
+                )
+                for column_R in statistic.rows_RS.T
+            ]
+            summed = np.stack(columns, axis=-1).astype(np.float64)
+            values.append(statistic.formula(summed.reshape(count, statistic.blocks, sums)))
+        return np.concatenate(values)
 
     def _ends(self, statistic: Statistic, sums_NTJS: Array) -> tuple[Array, Array]:
         """2.5 % and 97.5 % of the metric over the resamples, per group."""

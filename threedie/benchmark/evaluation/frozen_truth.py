@@ -18,6 +18,7 @@ import numpy as np
 
 from threedie.benchmark.evaluation.frozen import FrozenList, frozen_list, list_sha256
 from threedie.benchmark.evaluation.metrics import Array, Ints
+from threedie.benchmark.evaluation.npz import npz
 from threedie.benchmark.evaluation.tables import named_classes
 from threedie.benchmark.evaluation.targets import Named, Truth, class_numbers
 from threedie.errors import ManifestError
@@ -64,7 +65,6 @@ class FrozenTruth:
 
     def to_bytes(self) -> bytes:
         """Content of truth.npz; the same truth gives the same bytes."""
-        packed = io.BytesIO()
         values = (
             np.array(self.protocol),
             np.array(self.objects),
@@ -72,13 +72,7 @@ class FrozenTruth:
             self.labels_N.astype("<i2"),
             self.latents_NVL.astype("<f4"),
         )
-        with zipfile.ZipFile(packed, "w") as archive:
-            for name, value in zip(_MEMBERS, values, strict=True):
-                unpacked = io.BytesIO()
-                np.save(unpacked, value, allow_pickle=False)
-                info = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
-                archive.writestr(info, unpacked.getvalue(), zipfile.ZIP_DEFLATED)
-        return packed.getvalue()
+        return npz(dict(zip(_MEMBERS, values, strict=True)))
 
     @classmethod
     def from_bytes(cls, content: bytes, where: str) -> FrozenTruth:

@@ -29,13 +29,14 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from threedie.benchmark.evaluation.metrics import Array, Ints
+from threedie.benchmark.evaluation.npz import npz
 from threedie.errors import ManifestError
 from threedie.manifests.dataset import Model, Sha256, parse_json, validated
 from threedie.manifests.results import PartName
@@ -63,8 +64,7 @@ _HEADER = re.compile(
 )
 """As NumPy writes it, of a plain array. It is matched and never evaluated."""
 _MAX_ABOUT, _MAX_HEADER = 64 * 2**10, 1000
-_NPY: Any = np.lib.format
-_DEFLATED = zipfile.ZIP_DEFLATED
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -76,7 +76,6 @@ _DAMAGED = (
     ValueError,
 )
 """What zipfile raises of damaged or hostile archives."""
-_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 class About(Model):
@@ -124,15 +123,7 @@ def to_bytes(items: Items) -> bytes:
             arrays[f"{kind}.{part}"] = values.astype(_TYPES[kind])
     for kind, rows in _rows(items).items():
         arrays[kind] = rows.astype(_TYPES[kind])
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for name, array in arrays.items():
-            unpacked = io.BytesIO()
-            header = _NPY.header_data_from_array_1_0(np.ascontiguousarray(array))
-            _NPY.write_array_header_1_0(unpacked, header)
-            unpacked.write(np.ascontiguousarray(array).tobytes())
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _DATE), unpacked.getvalue(), _DEFLATED)
-    return packed.getvalue()
+    return npz(arrays)
 
 
 def _rows(items: Items) -> dict[str, Ints]:
@@ -201,7 +192,7 @@ def _unpacked(content: bytes, where: str) -> dict[str, NDArray[np.generic]]:
             names = [member.filename for member in members]
             if len(set(names)) < len(names):
                 raise ManifestError(f"{where}: a member stands twice.")
-            if any(m.compress_type not in (zipfile.ZIP_STORED, _DEFLATED) for m in members):
+            if any(m.compress_type not in _PACKED for m in members):
                 raise ManifestError(f"{where}: a member is packed by another method than deflate.")
             return {
                 _known(m.filename, where): _array(_read(archive, m, where), m.filename, where)

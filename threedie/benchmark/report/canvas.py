@@ -50,6 +50,15 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Dots:
+    """Many small round marks that are nobody's in particular."""
+
+    points: tuple[Point, ...]
+    ink: str
+    width: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """A filled rectangle."""
 
@@ -80,7 +89,7 @@ class Drawing:
     """What is to be seen, for those who can't, and how to read it."""
     width: float
     height: float
-    shapes: list[Line | Mark | Box | Words] = field(default_factory=list)
+    shapes: list[Line | Mark | Dots | Box | Words] = field(default_factory=list)
     head: tuple[str, ...] = ()
     """Of the table with the same numbers."""
     rows: list[tuple[str, ...]] = field(default_factory=list)
@@ -90,7 +99,7 @@ class Drawing:
         if len(points) > 1:
             self.shapes.append(Line(tuple(points), ink, **style))  # type: ignore[arg-type]
 
-    def add(self, shape: Mark | Box | Words) -> None:
+    def add(self, shape: Mark | Dots | Box | Words) -> None:
         """Add anything else."""
         self.shapes.append(shape)
 

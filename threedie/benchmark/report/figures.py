@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from threedie.benchmark.report.analysis import sweep_figures
 from threedie.benchmark.report.canvas import Box, Drawing, Words
 from threedie.benchmark.report.chart import clipped
 from threedie.benchmark.report.rotation_curves import CURVES, curve
@@ -26,7 +27,9 @@ def all_figures(reports: Sequence[GroupReport]) -> Iterator[Drawing]:
             yield classes
         for run in report.runs:
             label = re.sub(r"[^A-Za-z0-9]+", "-", run.results.encoder.name).strip("-")[:40] or "run"
-            yield from training(run, f"{run.anchor}-{label}-s{run.seed}"[:90])
+            name = f"{run.anchor}-{label}-s{run.seed}"[:90]
+            yield from training(run, name)
+            yield from sweep_figures(run, name)
 
 
 def group_figures(report: GroupReport, number: int) -> list[Drawing]:

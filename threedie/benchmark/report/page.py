@@ -18,6 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from threedie import __version__
+from threedie.benchmark.report.analysis import analyzed, sweep_figures
 from threedie.benchmark.report.canvas import Drawing
 from threedie.benchmark.report.command import evaluation_command, training_command
 from threedie.benchmark.report.facts import (
@@ -74,14 +75,15 @@ class Fullness:
     """How much of it is in the page."""
 
     raw: Detail
-    training: bool = True
+    curves: bool = True
+    """The figures of each run: its training, and what its predictor does."""
 
 
 FULLNESS = (
     Fullness("whole"),
     Fullness("without curves"),
     Fullness("none"),
-    Fullness("none", training=False),
+    Fullness("none", curves=False),
 )
 """From all there is to what fits."""
 
@@ -101,6 +103,11 @@ class Page:
             for report in reports
             for run in report.runs
         }
+        self._swept = {
+            run.anchor: _figures(sweep_figures(run, run.anchor), f"{run.anchor}-analysis")
+            for report in reports
+            for run in report.runs
+        }
         self._groups = [self._group(r, i) for i, r in enumerate(reports, start=1)]
         home = resources("threedie.benchmark.report")
         self._template = jinja2.Environment(
@@ -109,7 +116,7 @@ class Page:
             trim_blocks=True,
             lstrip_blocks=True,
         ).from_string(home.joinpath("page.html").read_text(encoding="utf-8"))
-        self._style = _colors() + home.joinpath("style.css").read_text(encoding="utf-8")
+        self._style = colors() + home.joinpath("style.css").read_text(encoding="utf-8")
         self._script = home.joinpath("script.js").read_text(encoding="utf-8")
 
     def render(self, fullness: Fullness) -> bytes:
@@ -123,16 +130,17 @@ class Page:
             groups=self._groups,
             raw=runs,
             raw_detail=fullness.raw,
-            drawn=self._drawn if fullness.training else {},
-            thinned=not fullness.training,
+            drawn=self._drawn if fullness.curves else {},
+            swept=self._swept if fullness.curves else {},
+            thinned=not fullness.curves,
             literature=literature(),
             data=_shown(self._extras.data),
             left_out=[shown(line, longest=400) for line in self._extras.left_out],
             version=__version__,
             style=Markup(self._style),
             script=Markup(self._script),
-            style_hash=_policy_hash(self._style),
-            script_hash=_policy_hash(self._script),
+            style_hash=policy_hash(self._style),
+            script_hash=policy_hash(self._script),
         )
         return text.encode("utf-8", "replace")
 
@@ -165,6 +173,7 @@ class Page:
             "evaluate": evaluation_command(run),
             "has_log": bool(run.log),
             "notes": [shown(note, longest=300) for note in run.notes],
+            "analysis": analyzed(run),
             "look": self._extras.looks.get(run.anchor),
             "no_look": shown(self._extras.no_looks.get(run.anchor, ""), longest=300),
         }
@@ -222,7 +231,7 @@ def _raw(run: Run, detail: Detail) -> Markup | None:
     return Markup(escape(as_json(body), quote=False))
 
 
-def _colors() -> str:
+def colors() -> str:
     """The palette as CSS, and a class for everything a drawing may use."""
     inks = ["text", "dim", "line", "card", *(f"s{i}" for i in range(SERIES))]
     inks += [f"h{i}" for i in range(HEATS)]
@@ -233,6 +242,6 @@ def _colors() -> str:
     return f":root {{ {tokens(LIGHT)} }}\n{dark}\n{paper}\n{rules}\n{heats}\n"
 
 
-def _policy_hash(text: str) -> str:
+def policy_hash(text: str) -> str:
     """For the page's policy: this very text may stand in it, and no other."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

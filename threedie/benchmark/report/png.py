@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from threedie.benchmark.report.canvas import MARKS, RADIUS, Box, Drawing, Line, Mark, Words
+from threedie.benchmark.report.canvas import MARKS, RADIUS, Box, Dots, Drawing, Line, Mark, Words
 from threedie.benchmark.report.palette import LIGHT
 from threedie.errors import MissingExtra
 
@@ -42,12 +42,15 @@ def file_png(drawing: Drawing, *, dpi: int = 192) -> bytes:
     return out.getvalue()
 
 
-def _draw(axes: Any, shape: Line | Mark | Box | Words, order: int) -> None:
+def _draw(axes: Any, shape: Line | Mark | Dots | Box | Words, order: int) -> None:
     color = LIGHT[shape.ink]
     if isinstance(shape, Line):
         style = (0, (5, 4)) if shape.dashed else "-"
         xs, ys = zip(*shape.points, strict=True)
         axes.plot(xs, ys, color=color, lw=shape.width * _POINTS, ls=style, zorder=order)
+    elif isinstance(shape, Dots):
+        xs, ys = zip(*shape.points, strict=True)
+        axes.scatter(xs, ys, (shape.width * _POINTS) ** 2, color, lw=0, zorder=order)
     elif isinstance(shape, Words):
         axes.text(
             *shape.at,

@@ -1,4 +1,4 @@
-"""What a run left behind: its results, and the config.json and log.jsonl beside them, if any."""
+"""What a run left behind: its results, and config.json, log.jsonl, analysis.json beside them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from threedie.benchmark.grouping import Entry, Group, MethodRuns, grouped
 from threedie.benchmark.training.log import LOG, Row, read_log
 from threedie.benchmark.training.record import RunRecord
 from threedie.errors import ManifestError
+from threedie.manifests import analysis
+from threedie.manifests.analysis import Analysis
 from threedie.manifests.results import Results
 
 
@@ -24,6 +26,8 @@ class Run:
     """Null where results lie alone: an evaluation of somebody's encoder."""
     log: list[Row]
     """Empty where there is none."""
+    analysis: Analysis | None = None
+    """Of this checkpoint; null where there is none."""
     notes: tuple[str, ...] = ()
     """What could not be read."""
 
@@ -97,7 +101,34 @@ def read_run(entry: Entry, anchor: str) -> Run:
         log = read_log(folder / LOG)
     except ManifestError as err:
         notes.append(f"log.jsonl was left out: {_without(folder, err)}")
-    return Run(entry=entry, anchor=anchor, record=record, log=log, notes=tuple(notes))
+    found = None
+    try:
+        found = _read_analysis(entry)
+    except ManifestError as err:
+        notes.append(f"{analysis.FILE_NAME} was left out: {_without(folder, err)}")
+    return Run(
+        entry=entry, anchor=anchor, record=record, log=log, analysis=found, notes=tuple(notes)
+    )
+
+
+def _read_analysis(entry: Entry) -> Analysis | None:
+    """The analysis beside results; None where there is none.
+
+    Raises:
+        ManifestError: it is damaged, or of other weights than the results.
+    """
+    path = entry.path.parent / analysis.FILE_NAME
+    if not path.exists():
+        return None
+    found, results = Analysis.read(path), entry.results
+    theirs, ours = found.encoder.checkpoint_sha256, results.encoder.checkpoint_sha256
+    if theirs is None or theirs != ours:
+        there, here = ((sha256 or "none")[:12] for sha256 in (theirs, ours))
+        raise ManifestError(
+            f"it is of checkpoint {there}, {entry.path.name} of {here}. `3die analyze` looks at "
+            "the weights that lie there now."
+        )
+    return found
 
 
 def _without(folder: Path, err: Exception) -> str:

@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from threedie.benchmark.report.canvas import MARKS, RADIUS, Box, Drawing, Line, Mark, Point, Words
+from threedie.benchmark.report.canvas import (
+    MARKS,
+    RADIUS,
+    Box,
+    Dots,
+    Drawing,
+    Line,
+    Mark,
+    Point,
+    Words,
+)
 from threedie.benchmark.report.palette import LIGHT
 
 _FONT = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
@@ -49,13 +59,17 @@ def _body(drawing: Drawing) -> str:
     return "".join(piece for shape in drawing.shapes for piece in _draw(shape))
 
 
-def _draw(shape: Line | Mark | Box | Words) -> Iterator[str]:
+def _draw(shape: Line | Mark | Dots | Box | Words) -> Iterator[str]:
     if isinstance(shape, Line):
         dash = ' stroke-dasharray="5 4"' if shape.dashed else ""
         width = f' stroke-width="{_n(shape.width)}"' if shape.width != 1 else ""
         yield f'<path class="l-{shape.ink}" fill="none"{width}{dash} d="{_path(shape.points)}"/>'
     elif isinstance(shape, Mark):
         yield from _mark(shape)
+    elif isinstance(shape, Dots):
+        spots = "".join(f"M{_n(x)} {_n(y)}h0" for x, y in shape.points)
+        pen = f'fill="none" stroke-linecap="round" stroke-width="{_n(shape.width)}"'
+        yield f'<path class="l-{shape.ink}" {pen} d="{spots}"/>'
     elif isinstance(shape, Box):
         (x, y), (w, h) = shape.at, shape.size
         place = f'x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}"'
@@ -72,12 +86,13 @@ def _mark(mark: Mark) -> Iterator[str]:
     kind = f'class="l-{mark.ink}" fill="none" stroke-width="1.5"'
     if not mark.hollow:
         kind = f'class="f-{mark.ink}"'
-    says = f"<title>{escape(mark.says, quote=False)}</title>" if mark.says else ""
     if outline is None:
-        yield f'<circle {kind} cx="{_n(x)}" cy="{_n(y)}" r="{_n(RADIUS)}">{says}</circle>'
+        tag, where = "circle", f'cx="{_n(x)}" cy="{_n(y)}" r="{_n(RADIUS)}"'
     else:
         corners = " ".join(f"{_n(x + a)},{_n(y + b)}" for a, b in outline)
-        yield f'<polygon {kind} points="{corners}">{says}</polygon>'
+        tag, where = "polygon", f'points="{corners}"'
+    says = f"<title>{escape(mark.says, quote=False)}</title></{tag}>" if mark.says else ""
+    yield f"<{tag} {kind} {where}{f'>{says}' if says else '/>'}"
 
 
 def _path(points: tuple[Point, ...]) -> str:

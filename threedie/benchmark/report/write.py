@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from threedie import files
-from threedie.benchmark.grouping import read_entries
+from threedie.benchmark.grouping import once, read_entries
 from threedie.benchmark.report.facts import Fact
 from threedie.benchmark.report.figures import all_figures
 from threedie.benchmark.report.page import FULLNESS, Extras, Page
@@ -47,7 +47,7 @@ def write_report(
         on_progress: is told (stage, done, of how many) while pictures are looked at.
 
     Returns:
-        `out`, and a line per path that was left out.
+        `out`, and a line per path that was left out: unreadable, or a run that stands twice.
 
     Raises:
         ConfigError: no results there, or the page can't be small enough.
@@ -55,6 +55,8 @@ def write_report(
         StorageError: a file can't be written.
     """
     entries, left_out = read_entries(paths)
+    entries, again = once(entries)
+    left_out += again
     reports = read_groups(entries)
     for path in paths:  # the page names no folder above the one that was given
         left_out = [line.replace(f"{path.parent}/", "") for line in left_out]

@@ -15,11 +15,11 @@ from typing import Any
 
 import jinja2
 
+from threedie.data.escape import markdown, plain
 from threedie.manifests.dataset import Converted, DatasetManifest
 from threedie.manifests.recipes import DESCRIPTIONS
 from threedie.sharing.card.caveats import caveats
 from threedie.sharing.card.citation import BIBTEX
-from threedie.sharing.card.escape import markdown, plain
 from threedie.sharing.card.header import shards_header, tables_header
 from threedie.sharing.card.overview import SPLIT_NAMES, Overview
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from threedie.sharing.card.escape import yaml
+from threedie.data.escape import yaml
 from threedie.sharing.card.overview import Overview
 
 AUTHORS = (("Quentin", "Garrido"), ("Laurent", "Najman"), ("Yann", "LeCun"))

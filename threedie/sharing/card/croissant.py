@@ -12,11 +12,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from threedie.data.escape import plain
 from threedie.manifests.dataset import Converted
 from threedie.sharing.card.caveats import caveats
 from threedie.sharing.card.citation import BIBTEX, publisher
 from threedie.sharing.card.croissant_records import record_sets
-from threedie.sharing.card.escape import plain
 from threedie.sharing.card.overview import HUB, Overview
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from threedie.sharing.card.escape import yaml
+from threedie.data.escape import yaml
 from threedie.sharing.card.overview import SPLIT_NAMES, Overview
 
 _SIZES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")

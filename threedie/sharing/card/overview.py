@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from threedie.data.dataset import check_size
+from threedie.data.escape import plain
 from threedie.data.index import read_index
 from threedie.data.shard import Member, SampleMembers, scan_shard
 from threedie.data.urls import shown
@@ -23,7 +24,6 @@ from threedie.manifests.dataset import (
     ShardEntry,
     parse_json,
 )
-from threedie.sharing.card.escape import plain
 from threedie.sharing.card.terms import Terms, terms_of
 
 SPLIT_NAMES = {"val": "validation"}

@@ -1,0 +1,258 @@
+"""Claims proved here, on verifying an entry.
+
+- verification.json holds what was recomputed, and nothing that the entry says; the same again is
+  the same bytes; a refused entry gets none.
+- A verification is of its files and its board: changed, it is stale, and its deeper levels go.
+- The level is the highest passed with nothing failed below; steps are kept, and replaced by level.
+- On the command line: a line for each check, a table, exit status 0, 1 or 2; torch is never loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.data import builders
+from tests.leaderboard import made
+from threedie import cli
+from threedie.errors import EntryError, ManifestError
+from threedie.leaderboard.board import OpenBoard, open_board
+from threedie.leaderboard.folder import read_entry
+from threedie.leaderboard.verify import current, highest, is_current, verify_entry, why_stale
+from threedie.manifests.verification import LEVELS, Level, Step, Verification
+
+BY = "a test"
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> OpenBoard:
+    return made.make(tmp_path / "board")
+
+
+def verified(folder: Path, board: OpenBoard, *steps: Step) -> Verification:
+    found = verify_entry(folder, board, by=BY, today=made.TODAY, steps=steps)
+    found.write(folder / "verification.json")
+    return found
+
+
+def step(level: Level, *, passed: bool = True, says: str = "done") -> Step:
+    return Step(level=level, passed=passed, on=made.TODAY, says=says, checks=())
+
+
+def test_it_holds_what_was_recomputed(board: OpenBoard) -> None:
+    one = made.entry(board).set("reported", {"source": "T", "values": {"top1": 0.123454321}})
+    found = verified(one.place(board), board)
+    hits = [
+        np.mean(
+            made.predict(board, seed).top5["all"][:, 0]
+            == board.truth.labels_N[board.truth.listed.object_M]
+        )
+        for seed in (0, 1, 2)
+    ]
+    assert found.metrics["all"]["top1"].per_seed == pytest.approx(hits, rel=1e-8)
+    assert "0.123454321" not in found.model_dump_json()
+    assert (found.id, found.level, found.by) == ("sie-ours", "recomputed", BY)
+    assert found.seeds == (0, 1, 2)
+    assert all(check.ok for check in found.checks)
+    assert found.list_sha256 == board.truth.sha256
+
+
+def test_a_forged_verification_is_written_over(board: OpenBoard) -> None:
+    folder = made.entry(board).place(board)
+    true = verified(folder, board).to_bytes()
+    forged = json.loads(true)
+    forged["metrics"]["all"]["top1"]["value"] = 0.99
+    (folder / "verification.json").write_text(json.dumps(forged))
+    assert verified(folder, board).to_bytes() == true
+    (folder / "verification.json").write_bytes(b"\x80 no verification")
+    assert current(folder, board) is None
+    assert verified(folder, board).to_bytes() == true
+
+
+def test_the_same_again_is_the_same_bytes(board: OpenBoard, tmp_path: Path) -> None:
+    folder = made.entry(board).place(board)
+    verified(folder, board)
+    first = builders.tree(folder)
+    verified(folder, board)
+    assert builders.tree(folder) == first
+    again = made.make(tmp_path / "again" / "board")
+    elsewhere = made.entry(again).place(again)
+    verified(elsewhere, again)
+    assert builders.tree(elsewhere) == first
+
+
+def test_another_date_or_name_changes_only_these(board: OpenBoard) -> None:
+    folder = made.entry(board).place(board)
+    one = verify_entry(folder, board, by=BY, today="2026-03-04")
+    two = verify_entry(folder, board, by="another", today="2027-01-01")
+    assert two == one.model_copy(update={"by": "another", "verified": "2027-01-01"})
+
+
+def test_a_refused_entry_is_not_verified(board: OpenBoard) -> None:
+    one = made.entry(board).change(0, lambda i: replace(i, row_M=i.row_M[::-1]))
+    with pytest.raises(EntryError, match="permuted-rows"):
+        verify_entry(one.place(board), board, by=BY, today=made.TODAY)
+
+
+@pytest.mark.parametrize("name", ["card.md", "submission.json", "cite.bib"])
+def test_a_changed_entry_is_stale(board: OpenBoard, name: str) -> None:
+    one = made.entry(board)
+    folder = one.place(board)
+    assert not is_current(folder)  # nobody has verified it
+    verified(folder, board)
+    assert is_current(folder)
+    if name == "cite.bib":
+        (folder / name).unlink()
+    else:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content + b"\n")
+    assert not is_current(folder)
+    assert current(folder, board) is None
+    verified(folder, board)
+    assert is_current(folder)
+
+
+def test_a_verification_of_another_list_is_stale(board: OpenBoard, tmp_path: Path) -> None:
+    folder = made.entry(board).place(board)
+    found = verified(folder, board)
+    entry = read_entry(folder)
+    assert why_stale(entry, found, board) is None
+    other = made.make(tmp_path / "other", made.truth(seed=4))
+    assert "another protocol or list" in (why_stale(entry, found, other) or "")
+    assert "has changed" in (why_stale(replace(entry, sha256="0" * 64), found, board) or "")
+
+
+def test_deeper_steps_are_kept_while_the_entry_is_the_same(board: OpenBoard) -> None:
+    folder = made.entry(board).place(board)
+    assert verified(folder, board, step("re-probed")).level == "re-probed"
+    found = verified(folder, board, step("re-run", says="first"))
+    assert [s.level for s in found.steps] == ["re-probed", "re-run"]
+    found = verified(folder, board, step("re-run", passed=False, says="again"))
+    assert [(s.level, s.says) for s in found.steps] == [("re-probed", "done"), ("re-run", "again")]
+    assert found.level == "re-probed"
+    assert verified(folder, board) == found
+    (folder / "card.md").write_text("# Another\n")
+    found = verified(folder, board)
+    assert (found.steps, found.level) == ((), "recomputed")
+
+
+def test_the_level_is_the_highest_with_nothing_failed_below() -> None:
+    assert highest(()) == "recomputed"
+    assert highest([step("fresh-render")]) == "fresh-render"
+    assert highest([step("fresh-render"), step("re-run", passed=False)]) == "recomputed"
+    assert highest([step("re-probed"), step("re-run", passed=False)]) == "re-probed"
+    assert LEVELS.index(highest([step("re-run"), step("re-probed")])) == LEVELS.index("re-run")
+
+
+def test_a_board_whose_files_disagree_is_refused(board: OpenBoard, tmp_path: Path) -> None:
+    other = made.make(tmp_path / "other", made.truth(seed=4))
+    (board.root / "truth.npz").write_bytes((other.root / "truth.npz").read_bytes())
+    with pytest.raises(ManifestError, match="one of them was changed"):
+        open_board(board.root)
+    few = made.make(tmp_path / "few", made.truth(objects=3))
+    (board.root / "truth.npz").write_bytes((few.root / "truth.npz").read_bytes())
+    with pytest.raises(ManifestError, match="3 objects"):
+        open_board(board.root)
+    (board.root / "truth.npz").write_bytes(b"PK")
+    with pytest.raises(ManifestError, match=r"not a whole truth\.npz"):
+        open_board(board.root)
+    (board.root / "truth.npz").unlink()
+    with pytest.raises(ManifestError, match="leaderboard init"):
+        open_board(board.root)
+
+
+def ran(*arguments: str | Path) -> int:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["leaderboard", *map(str, arguments)])
+    code = ended.value.code
+    assert isinstance(code, int)
+    return code
+
+
+def test_check_says_a_line_for_each_thing(
+    board: OpenBoard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made.entry(board).place(board)
+    assert ran("check", folder) == 0
+    said = capsys.readouterr().out
+    assert "rows: seed 2: 192 rows" in said
+    assert "nothing wrong" in said
+    assert not (folder / "verification.json").exists()
+    made.entry(board).change(1, lambda i: replace(i, row_M=i.row_M[::-1])).write(folder)
+    assert ran("check", folder, "--board", board.root) == 1
+    said = capsys.readouterr().out
+    assert "refused permuted-rows: runs/1/predictions.npz" in said.replace("\n", "")
+    assert "refused: 1 problem" in said
+
+
+def test_verify_writes_and_shows(
+    board: OpenBoard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    folder = made.entry(board, seeds=[0, 1]).place(board)
+    assert ran("verify", folder, "--by", "me") == 0
+    said = capsys.readouterr().out
+    found = Verification.read(folder / "verification.json")
+    assert found.by == "me"
+    assert f"{found.metrics['all']['top1'].value:.4f}" in said
+    assert "Rotation R² (uniform), equi" in said
+    assert "odd     few-seeds: 2 seeds" in said
+    made.entry(board, seeds=[0, 1]).set("protocol.version", 9).write(folder)
+    assert ran("verify", folder) == 1
+    streams = capsys.readouterr()
+    assert "refused wrong-protocol" in streams.out
+    assert "error: wrong-protocol" in streams.err
+    assert Verification.read(folder / "verification.json") == found  # and it is stale
+    assert not is_current(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["check", "."], "board.json"),
+        (["check", ".", "--board", "s3://x/y"], "not an address"),
+        (["verify", ".", "--level", "believed"], "recomputed"),
+        (["verify", ".", "--by", "a\tb"], "--by"),
+        (["verify", ".", "--by", "x" * 121], "--by"),
+        (["check"], "Missing argument"),
+    ],
+)
+def test_wrong_usage(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ran(*arguments) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_folder_that_is_no_entry_is_told(
+    board: OpenBoard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ran("verify", board.root / "entries", "--board", board.root) == 1
+    assert "entries" in capsys.readouterr().err
+    assert ran("check", board.root) == 1
+    assert "submission.json is missing" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_torch_and_blender_are_never_loaded(board: OpenBoard) -> None:
+    folder = made.entry(board).place(board)
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('torch', 'bpy', 'torchvision')))\n"
+        "from threedie.cli import main\n"
+        f"main(['leaderboard', 'verify', {str(folder)!r}])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert is_current(folder)

@@ -1,0 +1,50 @@
+"""What a check or a verification is at a terminal: a line for each thing looked at, and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.markup import escape
+from rich.table import Table
+
+from threedie.leaderboard.metrics import METRICS
+from threedie.manifests.verification import Check, Measured, Verification
+
+
+def lines(checks: Iterable[Check], warnings: Iterable[Check] = ()) -> Iterator[str]:
+    """A line for each check, then one for each warning, in rich's markup."""
+    for check in checks:
+        mark = "[green]ok[/]     " if check.ok else "[bold red]refused[/]"
+        yield f"{mark} {check.name}: {escape(check.says)}"
+    for warning in warnings:
+        yield f"[yellow]odd[/]     {warning.name}: {escape(warning.says)}"
+
+
+def table(found: Verification) -> Table:
+    """All metrics that have a value, by part."""
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("")
+    for title in ("value", "95 %", "deviation", *(f"seed {seed}" for seed in found.seeds)):
+        shown.add_column(title, justify="right")
+    for part, numbers in found.metrics.items():
+        for name, metric in METRICS.items():
+            measured = numbers.get(name)
+            if measured is not None and measured.value is not None:
+                digits = 2 if metric.unit == "degrees" else 4
+                title = metric.title if part == "all" else f"{metric.title}, {part}"
+                unit = " (°)" if metric.unit == "degrees" else ""
+                shown.add_row(f"{title}{unit}", *_cells(measured, digits))
+    return shown
+
+
+def _cells(measured: Measured, digits: int) -> Iterator[str]:
+    yield _said(measured.value, digits)
+    known = measured.low is not None
+    yield f"{_said(measured.low, digits)} – {_said(measured.high, digits)}" if known else "—"
+    yield _said(measured.std, digits)
+    for value in measured.per_seed:
+        yield _said(value, digits)
+
+
+def _said(value: float | None, digits: int) -> str:
+    return "—" if value is None else f"{value + 0.0:.{digits}f}".replace("-", "−")

@@ -1,0 +1,200 @@
+"""What a board holds, for its pages: rows, rows that wait, and all that was left out and why.
+
+Numbers are taken from verification.json only, and only where it is of the entry's very files and
+of the board's list. Nothing stops a build: what can't be read is left out, and said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from threedie.benchmark.report.privacy import shown
+from threedie.errors import ManifestError, ThreedieError
+from threedie.leaderboard.board import OpenBoard, open_board
+from threedie.leaderboard.folder import CARD, CITATION, CONFIG, STATUS, EntryFiles, read_entry
+from threedie.manifests import verification
+from threedie.manifests.boards import Board
+from threedie.manifests.entries import RANKED_RUNS, Submission
+from threedie.manifests.status import Status
+from threedie.manifests.verification import Measured, Verification
+
+SELFTEST = "self-test"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One entry whose submission could be read."""
+
+    folder: str
+    """Within the board: `entries/2026/sie-repro`."""
+    submission: Submission
+    verification: Verification | None
+    """None unless it is of these very files."""
+    waits: str
+    """Why there is none; empty where there is."""
+    status: Status | None
+    texts: Mapping[str, str]
+    """card.md, config.json and cite.bib, where they are."""
+    files: tuple[tuple[str, int, str], ...]
+    """Name, bytes, SHA-256 of each."""
+
+    @property
+    def slug(self) -> str:
+        """Its id."""
+        return self.submission.id
+
+    @property
+    def seeds(self) -> int:
+        """Verified runs."""
+        return len(self.verification.seeds) if self.verification else 0
+
+    @property
+    def retracted(self) -> bool:
+        """Whether it counts no more."""
+        return self.status is not None and self.status.state == "retracted"
+
+    @property
+    def ranked(self) -> bool:
+        """Whether it has a rank at all: verified, enough seeds, not retracted."""
+        return self.seeds >= RANKED_RUNS and not self.retracted
+
+    def measured(self, part: str, metric: str) -> Measured | None:
+        """One verified metric."""
+        return self.verification.metrics.get(part, {}).get(metric) if self.verification else None
+
+    def value(self, key: str) -> float | None:
+        """The mean over seeds of `part/metric`."""
+        found = self.measured(*key.split("/"))
+        return found.value if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A folder that has no row with numbers."""
+
+    folder: str
+    kind: str
+    """refused, waiting, or self-test."""
+    says: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stock:
+    """All of a board that its pages show."""
+
+    board: Board
+    listed: int
+    """Views in the frozen list."""
+    rules: str | None
+    """RULES.md."""
+    entries: tuple[Entry, ...]
+    """With a verification, in the order of their folders."""
+    waiting: tuple[Entry, ...]
+    selftests: tuple[Entry, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def found(self) -> int:
+        """Folders of entries in the board, read or not."""
+        return len(self.entries) + sum(left.kind != SELFTEST for left in self.left_out)
+
+
+def collect(root: Path) -> Stock:
+    """Read a board.
+
+    Raises:
+        ManifestError: board.json or truth.npz is absent or wrong. Entries raise nothing: they are
+            left out.
+    """
+    opened = open_board(root)
+    rows, waiting, left_out = list[Entry](), list[Entry](), list[LeftOut]()
+    taken: dict[str, str] = {}
+    for folder in opened.entries():
+        name = folder.relative_to(root).as_posix()
+        try:
+            entry = _entry(folder, name, opened)
+            other = taken.setdefault(entry.slug, name)
+            if other != name:
+                raise ManifestError(f"its id is '{entry.slug}', which {other} has too.")
+        except (ThreedieError, OSError) as err:
+            left_out.append(LeftOut(shown(name), "refused", _reason(err, folder)))
+            continue
+        (rows if entry.verification else waiting).append(entry)
+        if entry.waits:
+            left_out.append(LeftOut(name, "waiting", entry.waits))
+    selftests = [_selftest(folder, opened) for folder in opened.selftests()]
+    return Stock(
+        board=opened.config,
+        listed=len(opened.truth.listed),
+        rules=_rules(root / "RULES.md"),
+        entries=tuple(rows),
+        waiting=tuple(waiting),
+        selftests=tuple(s for s in selftests if isinstance(s, Entry)),
+        left_out=(*left_out, *(s for s in selftests if isinstance(s, LeftOut))),
+    )
+
+
+def _selftest(folder: Path, board: OpenBoard) -> Entry | LeftOut:
+    name = folder.relative_to(board.root).as_posix()
+    try:
+        entry = _entry(folder, name, board)
+    except (ThreedieError, OSError) as err:
+        return LeftOut(shown(name), SELFTEST, _reason(err, folder))
+    return entry if entry.verification else LeftOut(name, SELFTEST, entry.waits)
+
+
+def _entry(folder: Path, name: str, board: OpenBoard) -> Entry:
+    found = read_entry(folder)
+    if found.submission.id != folder.name:
+        raise ManifestError(f"its id is '{found.submission.id}', but its folder is {folder.name}.")
+    verified, waits = _verification(found, board)
+    return Entry(
+        folder=name,
+        submission=found.submission,
+        verification=verified,
+        waits=waits,
+        status=Status.read(folder / STATUS) if STATUS in found.contents else None,
+        texts={
+            n: found.contents[n].decode("utf-8", "replace")
+            for n in (CARD, CONFIG, CITATION)
+            if n in found.contents
+        },
+        files=tuple(
+            (n, len(content), hashlib.sha256(content).hexdigest())
+            for n, content in sorted(found.contents.items())
+        ),
+    )
+
+
+def _verification(found: EntryFiles, board: OpenBoard) -> tuple[Verification | None, str]:
+    """The verification if it holds for these files and this board, else why not."""
+    path = found.path / verification.FILE_NAME
+    if verification.FILE_NAME not in found.contents:
+        return None, "not verified yet"
+    try:
+        verified = Verification.read(path)
+    except ManifestError as err:
+        return None, f"needs verification: {_reason(err, found.path)}"
+    stale = {
+        "its files have changed since": verified.entry_sha256 != found.sha256,
+        "its verification is of another entry": verified.id != found.submission.id,
+        "it was verified against another list": verified.list_sha256 != board.config.list_sha256,
+        f"it was verified under {verified.protocol}": verified.protocol != board.protocol,
+    }
+    wrong = [why for why, holds in stale.items() if holds]
+    return (None, shown(f"needs verification: {wrong[0]}")) if wrong else (verified, "")
+
+
+def _rules(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8") if path.is_file() else None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _reason(err: Exception, folder: Path) -> str:
+    """What was wrong, without where the board lies on this machine."""
+    return shown(str(err).replace(f"{folder}/", "").replace(str(folder), folder.name), longest=400)

@@ -1,0 +1,123 @@
+"""`verify`: check an entry, recompute its numbers, and say so in verification.json.
+
+What it writes depends on the entry's files, the board, the date, the name and the versions only:
+the same again is the same, byte by byte.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import threedie
+from threedie.errors import EntryError, ManifestError
+from threedie.leaderboard.board import OpenBoard
+from threedie.leaderboard.check import Checked, check_entry, placed
+from threedie.leaderboard.folder import EntryFiles, entry_sha256, read_entry, read_folder
+from threedie.leaderboard.plausible import warnings_of
+from threedie.leaderboard.recompute import recompute
+from threedie.manifests.verification import FILE_NAME, LEVELS, Evaluator, Level, Step, Verification
+
+
+def verify_entry(
+    path: Path, board: OpenBoard, *, by: str, today: str, steps: Sequence[Step] = ()
+) -> Verification:
+    """Check an entry and recompute its numbers. Nothing is written.
+
+    Args:
+        path: its folder, not trusted.
+        board: that it is for.
+        by: who verifies.
+        today: yyyy-mm-dd.
+        steps: deeper levels that were tried just now. Steps of an earlier verification are kept
+            where the entry has not changed since, but for levels that were tried again.
+
+    Raises:
+        EntryError: it is refused.
+    """
+    return verification_of(check_entry(path, board), board, by=by, today=today, steps=steps)
+
+
+def verification_of(
+    checked: Checked, board: OpenBoard, *, by: str, today: str, steps: Sequence[Step] = ()
+) -> Verification:
+    """The verification of an entry that has passed the check; arguments as `verify_entry`."""
+    entry = checked.entry
+    found = recompute(checked.items_by_seed, board.truth, key=entry.submission.id)
+    folders = [p for p in board.entries() if p != entry.path]
+    others = [v for p in folders if (v := current(p, board))]
+    earlier = verification_in(entry)
+    kept = earlier.steps if earlier is not None and why_stale(entry, earlier, board) is None else ()
+    tried = (*(s for s in kept if s.level not in {new.level for new in steps}), *steps)
+    return Verification(
+        id=entry.submission.id,
+        entry_sha256=entry.sha256,
+        protocol=board.protocol,
+        list_sha256=board.config.list_sha256,
+        level=highest(tried),
+        verified=today,
+        by=by,
+        evaluator=Evaluator(
+            threedie=threedie.__version__,
+            numpy=np.__version__,
+            python=platform.python_version(),
+        ),
+        seeds=tuple(sorted(checked.items_by_seed)),
+        metrics=found.metrics,
+        replicates=found.replicates,
+        checks=checked.checks,
+        warnings=warnings_of(checked, found, board, others, today),
+        steps=tried,
+    )
+
+
+def highest(steps: Sequence[Step]) -> Level:
+    """The highest level that was passed, with all below it that were tried."""
+    passed = {step.level: step.passed for step in steps}
+    level: Level = "recomputed"
+    for one in LEVELS[LEVELS.index(level) + 1 :]:
+        if one in passed:
+            if not passed[one]:
+                break
+            level = one
+    return level
+
+
+def verification_in(entry: EntryFiles) -> Verification | None:
+    """The verification in an entry's folder; None where there is none that can be read."""
+    try:
+        return Verification.parse(entry.contents[FILE_NAME], f"{entry.path.name}/{FILE_NAME}")
+    except (KeyError, ManifestError):
+        return None
+
+
+def why_stale(entry: EntryFiles, found: Verification, board: OpenBoard) -> str | None:
+    """Why a verification says nothing of an entry as it is; None: it is of it."""
+    if found.entry_sha256 != entry.sha256 or found.id != entry.submission.id:
+        return "the entry has changed since it was verified"
+    if found.protocol != board.protocol or found.list_sha256 != board.config.list_sha256:
+        return "it was verified for another protocol or list"
+    return None
+
+
+def is_current(path: Path) -> bool:
+    """Whether the verification in an entry's folder is of the files that lie there."""
+    try:
+        contents = read_folder(placed(path))
+        found = Verification.parse(contents[FILE_NAME], FILE_NAME)
+    except (KeyError, ManifestError):
+        return False
+    return found.entry_sha256 == entry_sha256(contents)
+
+
+def current(path: Path, board: OpenBoard) -> Verification | None:
+    """An entry's verification, if it has one that says something of it on this board."""
+    try:
+        entry = read_entry(path)
+    except EntryError:
+        return None
+    found = verification_in(entry)
+    return None if found is None or why_stale(entry, found, board) else found
