@@ -165,7 +165,9 @@ def _opened(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as err:
-        raise ManifestError(f"{path}: {err.strerror}. `write_features` writes it.") from err
+        raise ManifestError(
+            f"{path}: {err.strerror}. `3die leaderboard features` writes it."
+        ) from err
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ManifestError(f"{path}: not a plain file.")
