@@ -188,6 +188,7 @@ def _piped(folder: Path) -> None:
         (lambda f: _claimed(f, protocol="sie-2023/1"), "Write the features anew"),
         (lambda f: _claimed(f, parts={"all": [0, 9999]}), "parts are"),
         (lambda f: _claimed(f, parts={"inv": [0, 2]}), "parts are"),
+        (lambda f: _claimed(f, train_views=2), "train_views is 2; 4 are asked"),
         (lambda f: _claimed(f, arrays={}), "train and val, or all four"),
         (
             lambda f: _claimed(
