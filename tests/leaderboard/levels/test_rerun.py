@@ -1,11 +1,14 @@
 """Level "re-run": weights evaluated again.
 
 Claims: the same weights give the same predictions, to the last one; other weights, other
-predictions and other data are told apart; what is not offered or not given is said.
+predictions and other data are told apart; a run with code of its own is not run; what is not
+offered or not given is said.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +65,16 @@ def test_predictions_that_were_mended(world: World) -> None:
     failed = {one.name for one in step.checks if not one.ok}
     assert failed == {"seed-0-classes-all", "seed-0-metrics"}
     assert step.deltas["all/top1"] < -0.1
+
+
+def test_a_run_that_would_import_its_own_code(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(world.run, folder)
+    body = json.loads((folder / "config.json").read_text())
+    body["config"]["encoder"] = "evil:build"
+    (folder / "config.json").write_text(json.dumps(body))
+    with pytest.raises(ConfigError, match="a verifier does not run"):
+        run_level("re-run", world.entry, world.board, asked(world, weights=(folder,)))
 
 
 def test_other_data_are_refused(world: World, tmp_path: Path) -> None:

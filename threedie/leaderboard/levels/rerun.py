@@ -66,10 +66,19 @@ def find_run(entry: EntryFiles, folder: Path) -> tuple[LoadedRun, RunInfo | None
     """A run folder's method, and which of the entry's runs has its checkpoint.
 
     Raises:
+        ConfigError: its encoder is the submitter's own code.
         ManifestError: no run, or a damaged one.
     """
+    from threedie.benchmark.evaluate_run import is_own
+    from threedie.benchmark.training.record import RunRecord
     from threedie.benchmark.training.run_folder import load_run
 
+    record = RunRecord.read(folder)
+    if record is not None and is_own(record.run_config.encoder):
+        raise ConfigError(
+            f"{folder}: its encoder is '{record.run_config.encoder}', the submitter's own code, "
+            "which a verifier does not run. Ask for features, and verify by re-probed."
+        )
     loaded = load_run(folder)
     same = [
         run for run in entry.submission.runs if run.checkpoint_sha256 == loaded.checkpoint_sha256
