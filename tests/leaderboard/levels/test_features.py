@@ -61,9 +61,8 @@ def test_features_give_the_predictions_back(world: World, features: Path) -> Non
     assert again == step
 
 
-def test_features_of_other_weights(world: World, tmp_path: Path) -> None:
-    other = trained(tmp_path, world.data, "sie", seed=1)
-    write_features(other, world.data, tmp_path / "f", device="cpu")
+def test_features_of_other_weights(world: World, other_run: Path, tmp_path: Path) -> None:
+    write_features(other_run, world.data, tmp_path / "f", device="cpu")
     step = reprobed(world, tmp_path / "f")
     assert [one.name for one in step.checks if not one.ok] == ["seed-1-features"]
     claims = json.loads((tmp_path / "f" / "features.json").read_text())

@@ -18,7 +18,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.data.builders import Plan, build
-from tests.leaderboard.levels.world import TODAY, World, entry_of, trained
+from tests.leaderboard.levels.world import TODAY, World, entry_of
 from threedie.benchmark.evaluation import items
 from threedie.errors import ConfigError
 from threedie.leaderboard.levels.request import LevelRequest
@@ -39,16 +39,15 @@ def test_the_same_weights_give_the_same_predictions(world: World) -> None:
     assert {"seed-0-classes-equi", "seed-0-rotations-all", "seed-0-ranks"} <= names
 
 
-def test_other_weights_are_not_the_entrys(world: World, tmp_path: Path) -> None:
-    other = trained(tmp_path, world.data, "sie", seed=1)
-    step = run_level("re-run", world.entry, world.board, asked(world, weights=(other,)))
+def test_other_weights_are_not_the_entrys(world: World, other_run: Path) -> None:
+    step = run_level("re-run", world.entry, world.board, asked(world, weights=(other_run,)))
     assert not step.passed
     assert [one.name for one in step.checks] == ["checkpoint"]
     # Predictions of one run under the checkpoint of another.
     forged = entry_of(
-        world.run, checkpoint_sha256=entry_of(other).submission.runs[0].checkpoint_sha256
+        world.run, checkpoint_sha256=entry_of(other_run).submission.runs[0].checkpoint_sha256
     )
-    step = run_level("re-run", forged, world.board, asked(world, weights=(other,)))
+    step = run_level("re-run", forged, world.board, asked(world, weights=(other_run,)))
     assert not step.passed
     assert "Failed:" in step.says
 
