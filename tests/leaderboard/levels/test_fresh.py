@@ -146,7 +146,7 @@ def test_too_few_objects_show_nothing(painted: Path, tmp_path: Path) -> None:
 
 
 def test_the_step_commits_to_the_seed(painted: Path, tmp_path: Path) -> None:
-    world = make_world(tmp_path, method="random", data=painted, size=SIZE)
+    world = make_world(tmp_path, method="sie", data=painted, size=SIZE)
     request = asked(painted, weights=(world.run,))
     step = fresh_render(world.entry, world.board, request, renderer=RENDERER)
     assert step.passed, [one for one in step.checks if not one.ok]
@@ -155,7 +155,16 @@ def test_the_step_commits_to_the_seed(painted: Path, tmp_path: Path) -> None:
     assert commitment(SECRET) == wanted
     assert wanted in step.says
     assert str(SECRET) not in step.model_dump_json()
-    assert all(one.name.startswith("seed-0-") for one in step.checks)
+    assert {one.name for one in step.checks} == {
+        f"seed-0-{name}"
+        for name in (
+            "fresh-top1",
+            "fresh-rotation-r2-uniform",
+            "fresh-mrr-val",
+            "resolution",
+            "control-as-submitted",
+        )
+    }
 
 
 def test_data_that_cannot_be_continued(painted: Path, tmp_path: Path) -> None:
