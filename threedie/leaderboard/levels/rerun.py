@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ from threedie.benchmark.evaluation.items import Items
 from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.folder import EntryFiles
-from threedie.leaderboard.levels.agree import Tolerance, agreement
+from threedie.leaderboard.levels.agree import agreement
 from threedie.leaderboard.levels.evidence import check, conclude, items_of, largest, open_splits
+from threedie.leaderboard.levels.reprobe import TOLERANCE as PROBE_NOISE
 from threedie.leaderboard.levels.request import LevelRequest
 from threedie.manifests.entries import RunInfo
 from threedie.manifests.verification import Check, Step
@@ -21,12 +23,9 @@ from threedie.words import plural
 if TYPE_CHECKING:
     from threedie.benchmark.training.run_folder import LoadedRun
 
-TOLERANCE = Tolerance(
-    fraction=0.005, r2=0.01, degrees=0.5, same_class=0.995, turned=0.05, same_rank=0.99
-)
+TOLERANCE = replace(PROBE_NOISE, same_class=0.995, same_rank=0.99)
 """On the machine of the entry all is equal. Another one adds in another order, which moves a probe
-as another seed of it does: R² and angles may differ by what "re-probed" measured, rounded. Not
-measured between two machines."""
+as another seed of it does; classes and ranks have no seed. Not measured between two machines."""
 
 
 def rerun(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
