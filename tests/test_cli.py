@@ -40,9 +40,11 @@ VERBS = {
     },
     "export": {"folder --out --layout"},
     "leaderboard": set(),
+    "leaderboard build": {"board --out"},
     "leaderboard changes": {"board revisions"},
     "leaderboard init": {"board --data --title --name --address --untrained"},
     "leaderboard check": {"entry --board"},
+    "leaderboard serve": {"site --port"},
     "leaderboard verify": {
         "entry --board --level --data --weights --features --secret-seed --meshes --device --by"
     },

@@ -464,7 +464,6 @@ def test_sweep_removes_folders_of_the_dead_and_follows_no_link(
 PACKAGE = Path(threedie.__file__).parent
 WRITER = PACKAGE / "files.py"
 ALLOWED = {
-    ("npz.py", "zipfile.ZipFile for writing"): "into memory",
     ("program.py", "os.open"): "standard output goes nowhere when its reader has left",
     ("scene.py", "os.open"): "Blender's chatter goes nowhere",
     ("train.py", "checkpoint.save to a file"): "ours, through files.put",

@@ -162,6 +162,23 @@ def test_seeds_that_follow_each_other_are_a_warning(board: OpenBoard) -> None:
     ]
 
 
+def test_networks_that_know_little_are_not_near(board: OpenBoard) -> None:
+    """All of them say nearly the mean, each in its own way."""
+
+    def weak(items: Items) -> Items:
+        mean = np.array([0.0, 0.0, 0.0, 0.7])
+        shrunk = {part: mean + 0.1 * (q - mean) for part, q in items.rotation.items()}
+        return replace(items, rotation=shrunk)
+
+    for slug, method in (("second", 5), ("third", 6)):
+        own = made.entry(board, slug, method=method, noise=1.0)
+        for seed in (0, 1, 2):
+            own.change(seed, weak)
+        found = examine_entry(own.place(board), board)
+        assert not found.problems
+        assert not found.near
+
+
 def test_seeds_of_different_kinds_are_refused(board: OpenBoard) -> None:
     own = made.entry(board, "second", method=9)
     own.put(1, predictions.to_bytes(made.predict(board, 1, method=9, predictor=False)))

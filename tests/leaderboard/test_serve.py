@@ -156,5 +156,5 @@ def test_build_says_what_it_did(tmp_path: Path) -> None:
     assert "13 entries in the board: 12 shown, 1 waiting for verification" in run.stdout
     assert "waiting: entries/2026/newcomer: not verified yet" in run.stdout
     assert "index.html" in run.stdout
-    run = subprocess.run([*command, "--out", str(board)], capture_output=True, check=False)
-    assert run.returncode == 2
+    again = subprocess.run([*command, "--out", str(board)], capture_output=True, check=False)
+    assert again.returncode == 2

@@ -31,7 +31,7 @@ _BY_CHANCE = 5.0
 _LOOKED_AT = 2000
 """Rows that are compared for it."""
 NEAR = 0.2
-"""Two runs whose rotations differ by less than this share of their own error are near copies."""
+"""Two runs whose rotations differ by less than this share of their error and spread are near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,9 @@ class NearCopies:
         for run in runs:
             rotation_m4 = run.items.rotation["all"][self._rows]
             error = float(np.median(geodesic_deg(rotation_m4, target_M4[self._rows])))
-            self._own.append((run.name, rotation_m4, error))
+            # Networks that know little all say nearly the mean: of them that is no sign.
+            spread = float(np.median(geodesic_deg(rotation_m4, rotation_m4.mean(axis=0))))
+            self._own.append((run.name, rotation_m4, min(error, spread)))
 
     def of(self, other: Run, *, among: int | None = None) -> Iterator[Check]:
         """A warning for each own run that is near to another run.
@@ -199,12 +201,12 @@ class NearCopies:
             among: how many of the own runs are looked at, from the first; None: all.
         """
         theirs_m4 = other.items.rotation["all"][self._rows]
-        for name, rotation_m4, error in self._own[:among]:
+        for name, rotation_m4, size in self._own[:among]:
             between = float(np.median(geodesic_deg(rotation_m4, theirs_m4)))
-            if between < NEAR * error:
+            if between < NEAR * size:
                 says = (
-                    f"{name}: its rotations differ from those of {other.name} by "
-                    f"{between / error:.0%} of their own error; two trainings differ by about as "
+                    f"{name}: its rotations differ from those of {other.name} by {between:.1f}°, "
+                    f"and err and spread by {size:.1f}° or more; two trainings differ by about as "
                     "much as they err"
                 )
                 yield Check(name="near-copy", ok=False, says=says)

@@ -4,6 +4,8 @@ The interval is of runs *and* objects: each of 1,000 replicates draws the seeds 
 their deviation from the mean inflated by √(S / (S − 1)), and the objects with replacement. Objects
 are drawn alike for all entries of a list, so that differences between entries are paired; seeds
 are drawn for each entry anew, since seed 0 of one method has nothing in common with another's.
+Few seeds give too short an interval all the same, as percentiles do: where training is all that
+varies, it holds the truth in 62, 81, 87 and 91 of 100 cases with 2, 3, 5 and 10 seeds.
 
 Shape suffixes: M = rows of the list, N = objects, K = classes, B = replicates, S = seeds.
 """
