@@ -171,7 +171,7 @@ def of_encoder(request: EvalRequest) -> Subject:
         r, g, b = expected.mean
         x, y, z = expected.std
         normalise = Normalisation(mean=(r, g, b), std=(x, y, z))
-    trained = path is not None or request.pretrained or _is_own(name)
+    trained = path is not None or request.pretrained or is_own(name)
     notes = () if trained else (f"{name} is not trained: it has its first weights",)
     said = f"{request.method or name}{' (pretrained)' if request.pretrained else ''}"
     config = {"encoder": name, "pretrained": request.pretrained, "seed": request.seed}
@@ -186,7 +186,7 @@ def of_encoder(request: EvalRequest) -> Subject:
     )
 
 
-def _is_own(name: str) -> bool:
+def is_own(name: str) -> bool:
     """Whether it is the user's code, which may have loaded weights itself."""
     return ":" in name and name.partition(":")[0] not in ("timm", "torchvision")
 

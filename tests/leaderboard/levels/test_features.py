@@ -61,9 +61,8 @@ def test_features_give_the_predictions_back(world: World, features: Path) -> Non
     assert again == step
 
 
-def test_features_of_other_weights(world: World, tmp_path: Path) -> None:
-    other = trained(tmp_path, world.data, "sie", seed=1)
-    write_features(other, world.data, tmp_path / "f", device="cpu")
+def test_features_of_other_weights(world: World, other_run: Path, tmp_path: Path) -> None:
+    write_features(other_run, world.data, tmp_path / "f", device="cpu")
     step = reprobed(world, tmp_path / "f")
     assert [one.name for one in step.checks if not one.ok] == ["seed-1-features"]
     claims = json.loads((tmp_path / "f" / "features.json").read_text())
@@ -188,6 +187,7 @@ def _piped(folder: Path) -> None:
         (lambda f: _claimed(f, protocol="sie-2023/1"), "Write the features anew"),
         (lambda f: _claimed(f, parts={"all": [0, 9999]}), "parts are"),
         (lambda f: _claimed(f, parts={"inv": [0, 2]}), "parts are"),
+        (lambda f: _claimed(f, train_views=2), "train_views is 2; 4 are asked"),
         (lambda f: _claimed(f, arrays={}), "train and val, or all four"),
         (
             lambda f: _claimed(

@@ -1,11 +1,14 @@
 """Level "re-run": weights evaluated again.
 
 Claims: the same weights give the same predictions, to the last one; other weights, other
-predictions and other data are told apart; what is not offered or not given is said.
+predictions and other data are told apart; a run with code of its own is not run; what is not
+offered or not given is said.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import pytest
 pytest.importorskip("torch")
 
 from tests.data.builders import Plan, build
-from tests.leaderboard.levels.world import TODAY, World, entry_of, trained
+from tests.leaderboard.levels.world import TODAY, World, entry_of
 from threedie.benchmark.evaluation import items
 from threedie.errors import ConfigError
 from threedie.leaderboard.levels.request import LevelRequest
@@ -36,16 +39,15 @@ def test_the_same_weights_give_the_same_predictions(world: World) -> None:
     assert {"seed-0-classes-equi", "seed-0-rotations-all", "seed-0-ranks"} <= names
 
 
-def test_other_weights_are_not_the_entrys(world: World, tmp_path: Path) -> None:
-    other = trained(tmp_path, world.data, "sie", seed=1)
-    step = run_level("re-run", world.entry, world.board, asked(world, weights=(other,)))
+def test_other_weights_are_not_the_entrys(world: World, other_run: Path) -> None:
+    step = run_level("re-run", world.entry, world.board, asked(world, weights=(other_run,)))
     assert not step.passed
     assert [one.name for one in step.checks] == ["checkpoint"]
     # Predictions of one run under the checkpoint of another.
     forged = entry_of(
-        world.run, checkpoint_sha256=entry_of(other).submission.runs[0].checkpoint_sha256
+        world.run, checkpoint_sha256=entry_of(other_run).submission.runs[0].checkpoint_sha256
     )
-    step = run_level("re-run", forged, world.board, asked(world, weights=(other,)))
+    step = run_level("re-run", forged, world.board, asked(world, weights=(other_run,)))
     assert not step.passed
     assert "Failed:" in step.says
 
@@ -62,6 +64,16 @@ def test_predictions_that_were_mended(world: World) -> None:
     failed = {one.name for one in step.checks if not one.ok}
     assert failed == {"seed-0-classes-all", "seed-0-metrics"}
     assert step.deltas["all/top1"] < -0.1
+
+
+def test_a_run_that_would_import_its_own_code(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(world.run, folder)
+    body = json.loads((folder / "config.json").read_text())
+    body["config"]["encoder"] = "evil:build"
+    (folder / "config.json").write_text(json.dumps(body))
+    with pytest.raises(ConfigError, match="a verifier does not run"):
+        run_level("re-run", world.entry, world.board, asked(world, weights=(folder,)))
 
 
 def test_other_data_are_refused(world: World, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Statistic.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,16 +20,16 @@ from threedie.leaderboard.recompute import hemisphere, judge
 from threedie.manifests.verification import Check
 
 SIGMAS = 3.0
-_RESAMPLES = 300
+_RESAMPLES, _MEASURED_ON = 300, 200
 _Numbers = dict[str, Measured]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tolerance:
-    """How far apart two honest sets of predictions can be, on a val split of some hundred objects.
+    """How far apart two honest sets of predictions can be, on a val split of 200 objects or more.
 
-    On a smaller one a metric may differ by 3 σ of its paired difference over objects, if that is
-    more.
+    Of fewer, n, it is √(200 / n) times that, or 3 σ of a metric's paired difference over objects if
+    this is more (Student's, so 3 is 4 for a dozen objects). Least shares are 3 σ of a share lower.
     """
 
     fraction: float
@@ -43,11 +44,17 @@ class Tolerance:
     same_rank: float
     """Least share of rows whose target stands at the same place."""
 
-    def of(self, metric: str) -> float:
-        """Most that a metric may differ."""
+    def share(self, least: float, n_objects: int) -> float:
+        """The least share of rows for a val split of so many objects."""
+        sigma = math.sqrt(least * (1 - least) / n_objects)
+        return max(0.0, least - SIGMAS * sigma)
+
+    def of(self, metric: str, n_objects: int) -> float:
+        """Most that a metric may differ for a val split of so many objects."""
+        smaller = math.sqrt(max(1.0, _MEASURED_ON / n_objects))
         if "_deg" in metric:
-            return self.degrees
-        return self.r2 if "_r2_" in metric else self.fraction
+            return self.degrees * smaller
+        return smaller * (self.r2 if "_r2_" in metric else self.fraction)
 
 
 def agreement(
@@ -68,9 +75,9 @@ def agreement(
     said, metrics = _metrics(given, found, truth, tolerance)
     checks = [
         _parts(given, found),
-        *_classes(given, found, tolerance),
+        *_classes(given, found, truth, tolerance),
         *_rotations(given, found, truth, tolerance),
-        *_ranks(given, found, tolerance),
+        *_ranks(given, found, truth, tolerance),
         said,
     ]
     named = [one.model_copy(update={"name": f"seed-{seed}-{one.name}"}) for one in checks]
@@ -84,11 +91,14 @@ def _parts(given: Items, found: Items) -> Check:
     return check("parts", same, says)
 
 
-def _classes(given: Items, found: Items, tolerance: Tolerance) -> Iterator[Check]:
+def _classes(
+    given: Items, found: Items, truth: FrozenTruth, tolerance: Tolerance
+) -> Iterator[Check]:
+    least = tolerance.share(tolerance.same_class, len(truth.objects))
     for part in sorted(set(given.top5) & set(found.top5)):
         same = float((given.top5[part][:, 0] == found.top5[part][:, 0]).mean())
-        says = f"{same:.2%} of rows have the same likeliest class; {tolerance.same_class:.1%} must"
-        yield check(f"classes-{_dashed(part)}", same >= tolerance.same_class, says)
+        says = f"{same:.2%} of rows have the same likeliest class; {least:.1%} must"
+        yield check(f"classes-{_dashed(part)}", same >= least, says)
 
 
 def _rotations(
@@ -107,12 +117,13 @@ def _rotations(
         )
 
 
-def _ranks(given: Items, found: Items, tolerance: Tolerance) -> Iterator[Check]:
+def _ranks(given: Items, found: Items, truth: FrozenTruth, tolerance: Tolerance) -> Iterator[Check]:
+    least = tolerance.share(tolerance.same_rank, len(truth.objects))
     if given.greater_M is None or found.greater_M is None:
         return
     same = float((given.greater_M == found.greater_M).mean())
-    says = f"{same:.2%} of rows have the same rank; {tolerance.same_rank:.1%} must"
-    yield check("ranks", same >= tolerance.same_rank, says)
+    says = f"{same:.2%} of rows have the same rank; {least:.1%} must"
+    yield check("ranks", same >= least, says)
 
 
 def _dashed(part: str) -> str:
@@ -129,11 +140,12 @@ def _metrics(
         if name in pair[1]
     }
     deltas = {name: delta for name, delta in deltas.items() if np.isfinite(delta)}
-    allowed = {name: tolerance.of(name) for name in deltas}
+    n = len(truth.objects)
+    allowed = {name: tolerance.of(name, n) for name in deltas}
     for name, delta in deltas.items():
         if abs(delta) > allowed[name]:
-            sigma = _paired_sigma(pair[0][name], pair[1][name], len(truth.objects))
-            allowed[name] = max(allowed[name], SIGMAS * sigma)
+            sigma = _paired_sigma(pair[0][name], pair[1][name], n)
+            allowed[name] = max(allowed[name], SIGMAS * (1 + 4 / max(n - 1, 1)) * sigma)
     worst = sorted(deltas, key=lambda name: -abs(deltas[name]) / allowed[name])
     beyond = [name for name in worst if abs(deltas[name]) > allowed[name]]
     shown = "; ".join(f"{n} {deltas[n]:+.4f} of ±{allowed[n]:.4f}" for n in (beyond or worst)[:8])

@@ -139,6 +139,10 @@ def _check_info(info: FeaturesInfo, board: OpenBoard, n_train: int, where: str) 
             "in it."
         )
     wanted = expected_rows(board, n_train)
+    if info.train_views * n_train != wanted[TRAIN]:
+        raise ManifestError(
+            f"{where}: train_views is {info.train_views}; {wanted[TRAIN] // n_train} are asked."
+        )
     for name, ref in info.arrays.items():
         if ref.rows != wanted[name]:
             raise ManifestError(f"{where}: {name} has {ref.rows} rows; {wanted[name]} are asked.")
@@ -165,7 +169,8 @@ def _opened(path: Path) -> int:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as err:
-        raise ManifestError(f"{path}: {err.strerror}. `write_features` writes it.") from err
+        how = "`3die leaderboard features` writes it."
+        raise ManifestError(f"{path}: {err.strerror}. {how}") from err
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ManifestError(f"{path}: not a plain file.")

@@ -6,7 +6,7 @@ S, J = sums and blocks of a Statistic.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -117,7 +117,7 @@ def judge_drawn(
     context, predictor, _ = open_context(
         subject.encoder,
         {"train": train, "val": drawn.split},
-        protocol=protocol,
+        protocol=replace(protocol, scene=None),
         device=device,
         size=subject.size,
         normalise=subject.normalise,
@@ -129,20 +129,27 @@ def judge_drawn(
     )
     context = replace(context, features=features)
     truth = freeze(f"{protocol.name}/{protocol.version}", train, drawn.split)
-    parts: Mapping[str, slice] = {"all": context.parts.get("all", slice(0, context.dim))}
+    items = _probed(context, truth)
+    if predictor is not None and truth.listed.n_views > 1:
+        items = _with_ranks(items, truth, context, predictor, batch_size)
+    return Judged(items=items, truth=truth)
+
+
+def _probed(context: Context, truth: FrozenTruth) -> Items:
+    """Classes and rotations, of the whole representation."""
     told = probe_listed(
-        features["train"],
+        context.features["train"],
         context.truths["train"],
-        features["val"].data_MD[truth.listed.flat_M],
+        context.features["val"].data_MD[truth.listed.flat_M],
         truth.listed,
-        parts=parts,
+        parts={"all": context.parts.get("all", slice(0, context.dim))},
         n_classes=context.n_classes,
-        protocol=replace(protocol, scene=None),
-        seed=0,
+        protocol=context.protocol,
+        seed=context.seed,
         device=context.device,
-        on_progress=on_progress,
+        on_progress=context.on_progress,
     )
-    items = Items(
+    return Items(
         about=About(
             protocol=truth.protocol,
             list_sha256=truth.sha256,
@@ -155,9 +162,6 @@ def judge_drawn(
         rotation=told.rotation,
         scene={},
     )
-    if predictor is not None and truth.listed.n_views > 1:
-        items = _with_ranks(items, truth, context, predictor, batch_size)
-    return Judged(items=items, truth=truth)
 
 
 def _with_ranks(

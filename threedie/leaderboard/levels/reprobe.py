@@ -34,8 +34,18 @@ if TYPE_CHECKING:
     from threedie.benchmark.evaluation.features import Progress
 
 TOLERANCE = Tolerance(
-    fraction=0.02, r2=0.03, degrees=1.5, same_class=0.9, turned=0.3, same_rank=0.95
+    fraction=0.005, r2=0.011, degrees=1.2, same_class=0.95, turned=0.05, same_rank=0.98
 )
+"""Three times the noise of a difference. It was measured with one SIE run of the small study (64
+px, 818 × 20 train and 206 × 20 val views, all of them submitted and listed), its features as
+float16, probes with four seeds: standard deviation of R² .0025 at most, of mean angles .27°, times
+√2; top-1 has no seed, float16 moved it by .0012 (98 % of rows kept their class) and MRR by 1e-5
+(99.9 % kept their rank); quaternions differed by .013 of the true ones' variance."""
+FEWER_VIEWS = Tolerance(
+    fraction=0.1, r2=0.1, degrees=10.0, same_class=0.5, turned=1.0, same_rank=0.98
+)
+"""Where not all train views are submitted: probes that learn from fewer know less. A choice, not
+measured; ranks hang on no probe and are held to the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +79,10 @@ def reprobe(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
         if run is None:
             continue
         found = probed(given, train, board, seed=0, device=request.device, tell=request.tell)
+        whole = given.info.train_views == train.n_views
+        tolerance = TOLERANCE if whole else FEWER_VIEWS
         looked_at, apart = agreement(
-            items_of(entry, run), found, board.truth, TOLERANCE, seed=run.seed
+            items_of(entry, run), found, board.truth, tolerance, seed=run.seed
         )
         checks += looked_at
         deltas.append(apart)
