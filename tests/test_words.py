@@ -1,10 +1,10 @@
-"""Claim: bytes are said in the unit that says something, and never as nothing."""
+"""Claims: bytes are said in the unit that says something; what rounds to nothing has no sign."""
 
 from __future__ import annotations
 
 import pytest
 
-from threedie.words import room
+from threedie.words import fixed, room
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,12 @@ from threedie.words import room
 )
 def test_room(count: int, said: str) -> None:
     assert room(count) == said
+
+
+def test_what_rounds_to_nothing_has_no_sign() -> None:
+    assert [fixed(v, 3) for v in (-0.0004, -0.0, 0.0004, -0.0006)] == [
+        "0.000",
+        "0.000",
+        "0.000",
+        "-0.001",
+    ]

@@ -8,6 +8,12 @@ def plural(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
+def fixed(value: float, digits: int) -> str:
+    """A number with so many decimals; what rounds to nothing has no sign."""
+    text = f"{value:.{digits}f}"
+    return text if float(text) else text.lstrip("-")
+
+
 def room(count: int) -> str:
     """Bytes in the unit that says something: `512 B`, `3.4 KiB`, `12.9 MiB`, `17.2 GiB`."""
     if count < 1024:

@@ -15,7 +15,7 @@ from pathlib import Path
 from threedie.benchmark.training.config import MACHINE
 from threedie.errors import ConfigError, ManifestError
 from threedie.manifests.results import FILE_NAME, Number, Results
-from threedie.words import plural
+from threedie.words import fixed, plural
 
 _NOT_THE_METHOD = MACHINE | {"seed"}
 
@@ -173,5 +173,5 @@ def cell(values: Sequence[float], digits: int) -> str:
     if not values:
         return "–"
     mean, spread = merged(values)
-    text = f"{mean:.{digits}f}"
+    text = fixed(mean, digits)
     return text if spread is None else f"{text} ± {spread:.{digits}f}"

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from threedie.leaderboard.metrics import METRICS
 from threedie.manifests.verification import Check, Measured, Verification
+from threedie.words import fixed
 
 
 def lines(checks: Iterable[Check], warnings: Iterable[Check] = ()) -> Iterator[str]:
@@ -47,4 +48,4 @@ def _cells(measured: Measured, digits: int) -> Iterator[str]:
 
 
 def _said(value: float | None, digits: int) -> str:
-    return "—" if value is None else f"{value + 0.0:.{digits}f}".replace("-", "−")
+    return "—" if value is None else fixed(value, digits).replace("-", "−")

@@ -17,7 +17,7 @@ from threedie.benchmark.report.runs import GroupReport, MethodReport, Run
 from threedie.benchmark.report.verdict import at_chance, is_collapsed, is_trivial
 from threedie.manifests.classes import class_name
 from threedie.manifests.results import Number
-from threedie.words import plural
+from threedie.words import fixed, plural
 
 MISSING = "–"
 _NOT_EVALUATED = "not evaluated"
@@ -108,7 +108,7 @@ def _value(values: Sequence[float], column: Column) -> Cell:
 def _interval(number: Number, digits: int) -> str:
     if number.low is None or number.high is None:
         return ""
-    return shown(f"{number.low:.{digits}f} to {number.high:.{digits}f}")
+    return shown(f"{fixed(number.low, digits)} to {fixed(number.high, digits)}")
 
 
 def _reference(who: str, said: str, cells: Sequence[Cell]) -> Line:
@@ -153,7 +153,7 @@ def number_cell(number: Number | None, digits: int = 3) -> Cell:
     """A value over its interval, or a dash."""
     if number is None or number.value is None:
         return Cell(MISSING, why=shown((number and number.note) or _NOT_EVALUATED))
-    return Cell(shown(f"{number.value:.{digits}f}"), repr(number.value), _interval(number, digits))
+    return Cell(shown(fixed(number.value, digits)), repr(number.value), _interval(number, digits))
 
 
 TESTS = (
@@ -255,7 +255,7 @@ def _shaded(value: float | None, digits: int, scale: tuple[float, float]) -> Cel
         return Cell(MISSING, why=_NOT_EVALUATED)
     pale, deep = scale
     share = (value - pale) / (deep - pale) if pale != deep and drawable(value) else 0.5
-    return Cell(shown(f"{value:.{digits}f}"), repr(value), heat=heat(share))
+    return Cell(shown(fixed(value, digits)), repr(value), heat=heat(share))
 
 
 def _by_class(method: MethodReport, metric: str) -> dict[str, list[Number]]:

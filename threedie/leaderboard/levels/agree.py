@@ -51,10 +51,16 @@ class Tolerance:
 
     def of(self, metric: str, n_objects: int) -> float:
         """Most that a metric may differ for a val split of so many objects."""
-        smaller = math.sqrt(max(1.0, _MEASURED_ON / n_objects))
-        if "_deg" in metric:
-            return self.degrees * smaller
-        return smaller * (self.r2 if "_r2_" in metric else self.fraction)
+        kind = self.degrees if "_deg" in metric else self.r2 if "_r2_" in metric else self.fraction
+        return kind * _smaller(n_objects)
+
+    def turn(self, n_objects: int) -> float:
+        """Most that quaternions may differ: probes of fewer objects have learnt from fewer."""
+        return self.turned * _smaller(n_objects)
+
+
+def _smaller(n_objects: int) -> float:
+    return math.sqrt(max(1.0, _MEASURED_ON / n_objects))
 
 
 def agreement(
@@ -106,14 +112,15 @@ def _rotations(
 ) -> Iterator[Check]:
     wanted_M4 = truth.truth.relative(truth.listed.pairs(), hemisphere(truth.protocol))
     spread = float(np.square(wanted_M4 - wanted_M4.mean(axis=0)).sum())
+    allowed = tolerance.turn(len(truth.objects))
     for part in sorted(set(given.rotation) & set(found.rotation)):
         square = float(np.square(given.rotation[part] - found.rotation[part]).sum())
         apart = square / max(spread, 1e-12)
         says = f"quaternions differ by {apart:.4f} of the true ones' variance"
         yield check(
             f"rotations-{_dashed(part)}",
-            apart <= tolerance.turned,
-            f"{says}; {tolerance.turned:g} may be",
+            apart <= allowed,
+            f"{says}; {allowed:.3f} may be",
         )
 
 

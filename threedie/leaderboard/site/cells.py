@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from threedie.leaderboard.metrics import METRICS
 from threedie.manifests.verification import LEVELS, Level, Measured
+from threedie.words import fixed
 
 MISSING = "—"
 SHAPES: dict[Level, str] = dict(zip(LEVELS, "○◔◑◕●★", strict=True))
@@ -71,8 +72,7 @@ def number(metric: str, value: float | None, *, digits: int | None = None) -> st
     if abs(value) >= 1e4:
         return f"{value:.2e}".replace("-", "−")
     places = digits if digits is not None else 1 if _is_degrees(metric) else 3
-    text = f"{value:.{places}f}"
-    return (text if float(text) else text.lstrip("-")).replace("-", "−")
+    return fixed(value, places).replace("-", "−")
 
 
 def interval(metric: str, found: Measured | None) -> str:
