@@ -40,7 +40,7 @@ VERBS = {
     },
     "export": {"folder --out --layout"},
     "leaderboard": set(),
-    "leaderboard build": {"board --out"},
+    "leaderboard build": {"board --out --recompute"},
     "leaderboard changes": {"board revisions"},
     "leaderboard init": {"board --data --title --name --address --untrained"},
     "leaderboard check": {"entry --board"},

@@ -3,6 +3,7 @@
 - verification.json holds what was recomputed, and nothing that the entry says; the same again is
   the same bytes; a refused entry gets none.
 - A verification is of its files and its board: changed, it is stale, and its deeper levels go.
+- Whoever builds pages with `recompute` shows no number that the predictions do not give.
 - The level is the highest passed with nothing failed below; steps are kept, and replaced by level.
 - On the command line: a line for each check, a table, exit status 0, 1 or 2; torch is never loaded.
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +27,7 @@ from threedie import cli
 from threedie.errors import EntryError, ManifestError
 from threedie.leaderboard.board import OpenBoard, open_board
 from threedie.leaderboard.folder import read_entry
+from threedie.leaderboard.site.collect import collect
 from threedie.leaderboard.verify import current, highest, is_current, verify_entry, why_stale
 from threedie.manifests.verification import LEVELS, Level, Step, Verification
 
@@ -73,6 +77,50 @@ def test_a_forged_verification_is_written_over(board: OpenBoard) -> None:
     (folder / "verification.json").write_bytes(b"\x80 no verification")
     assert current(folder, board) is None
     assert verified(folder, board).to_bytes() == true
+
+
+FORGED = (
+    ("value", lambda m: m.update(value=0.99)),
+    ("high", lambda m: m.update(high=m["high"] + 0.001)),
+    ("a seed", lambda m: m.update(per_seed=[0.99, *m["per_seed"][1:]])),
+    ("nothing", lambda m: m.update(value=None, low=None, high=None, std=None, note="none")),
+)
+
+
+@pytest.mark.parametrize("forge", [f for _, f in FORGED], ids=[name for name, _ in FORGED])
+def test_a_forged_number_is_not_shown_by_who_recomputes(
+    board: OpenBoard, forge: Callable[[dict[str, Any]], None]
+) -> None:
+    folder = made.entry(board).place(board)
+    verified(folder, board)
+    assert [e.slug for e in collect(board.root, recompute=True).entries] == ["sie-ours"]
+    forged = json.loads((folder / "verification.json").read_bytes())
+    forge(forged["metrics"]["all"]["top1"])
+    (folder / "verification.json").write_text(json.dumps(forged))
+    assert collect(board.root).entries  # the board's own word
+    stock = collect(board.root, recompute=True)
+    assert stock.entries == ()
+    assert [left.says for left in stock.left_out] == [
+        "needs verification: all/top1 is not what the predictions give"
+    ]
+
+
+@pytest.mark.parametrize("what", ["replicates", "metric", "part"])
+def test_forged_replicates_and_foreign_metrics_are_not_shown_either(
+    board: OpenBoard, what: str
+) -> None:
+    folder = made.entry(board).place(board)
+    verified(folder, board)
+    forged = json.loads((folder / "verification.json").read_bytes())
+    if what == "replicates":
+        forged["replicates"]["all/top1"][7] += 0.01
+    elif what == "metric":
+        forged["metrics"]["all"]["made_up"] = forged["metrics"]["all"]["top1"]
+    else:
+        del forged["metrics"]["equi"]
+    (folder / "verification.json").write_text(json.dumps(forged))
+    (left,) = collect(board.root, recompute=True).left_out
+    assert left.says.startswith("needs verification: ")
 
 
 def test_the_same_again_is_the_same_bytes(board: OpenBoard, tmp_path: Path) -> None:

@@ -295,14 +295,29 @@ def build(
         Path,
         typer.Option("--out", help="Folder for the pages, of its own.", callback=on_this_machine),
     ],
+    recompute: Annotated[
+        bool,
+        typer.Option(
+            "--recompute",
+            help="Compute every number again from predictions; show none that differs.",
+        ),
+    ] = False,
 ) -> None:
     """Write the pages of a board: static, offline, with verified numbers only.
 
+    verification.json is the board's own word. Who doubts a board builds its pages with
+    --recompute: seconds for each entry.
+
     3die leaderboard build board/ --out site/
     """
+    from threedie.benchmark.progress import stages
     from threedie.leaderboard.site.build import build_site
 
-    built = build_site(board, site)
+    if recompute:
+        with stages("recompute", out) as told:
+            built = build_site(board, site, recompute=True, on_progress=told)
+    else:
+        built = build_site(board, site)
     removed = f", {plural(built.removed, 'old one')} removed" if built.removed else ""
     say(f"{escape(built.counts)} {plural(built.written, 'file')}{removed}.")
     for left in built.left_out:

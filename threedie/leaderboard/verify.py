@@ -6,6 +6,7 @@ the same again is the same, byte by byte.
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +20,15 @@ from threedie.leaderboard.check import Checked, check_entry, placed
 from threedie.leaderboard.folder import EntryFiles, entry_sha256, read_entry, read_folder
 from threedie.leaderboard.plausible import warnings_of
 from threedie.leaderboard.recompute import recompute
-from threedie.manifests.verification import FILE_NAME, LEVELS, Evaluator, Level, Step, Verification
+from threedie.manifests.verification import (
+    FILE_NAME,
+    LEVELS,
+    Evaluator,
+    Level,
+    Measured,
+    Step,
+    Verification,
+)
 
 
 def verify_entry(
@@ -111,6 +120,37 @@ def is_current(path: Path) -> bool:
     except (KeyError, ManifestError):
         return False
     return found.entry_sha256 == entry_sha256(contents)
+
+
+def says_otherwise(path: Path, found: Verification, board: OpenBoard) -> str | None:
+    """What a verification says that its entry's predictions do not; None: they say the same.
+
+    Raises:
+        EntryError: the entry is refused.
+    """
+    again = recompute(check_entry(path, board).items_by_seed, board.truth, key=found.id)
+    if set(again.metrics) != set(found.metrics) or set(again.replicates) != set(found.replicates):
+        return "it has other parts than the predictions"
+    for part, named in again.metrics.items():
+        if set(named) != set(found.metrics[part]):
+            return f"part {part} has other metrics than the predictions"
+        for name, measured in named.items():
+            if not _same(_all_numbers(measured), _all_numbers(found.metrics[part][name])):
+                return f"{part}/{name} is not what the predictions give"
+    wrong = [k for k, v in again.replicates.items() if not _same(v, found.replicates[k])]
+    return f"the replicates of {wrong[0]} are not what the predictions give" if wrong else None
+
+
+def _all_numbers(measured: Measured) -> tuple[float | None, ...]:
+    return (measured.value, measured.low, measured.high, measured.std, *measured.per_seed)
+
+
+def _same(one: Sequence[float | None], other: Sequence[float | None]) -> bool:
+    """Equal up to what another machine's sums may differ by."""
+    if len(one) != len(other) or [v is None for v in one] != [v is None for v in other]:
+        return False
+    pairs = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
+    return all(math.isclose(a, b, rel_tol=1e-5, abs_tol=1e-6) for a, b in pairs)
 
 
 def current(path: Path, board: OpenBoard) -> Verification | None:

@@ -164,6 +164,18 @@ def test_equal_boards_give_equal_bytes(tmp_path: Path) -> None:
     assert {p: p.stat().st_mtime_ns for p in before} == before  # nothing was touched
 
 
+def test_folders_may_be_named_from_where_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, _ = built(tmp_path, *EXAMPLES)
+    monkeypatch.chdir(tmp_path)
+    build_site(Path("board"), Path("here"))
+    assert contents(tmp_path / "here") == contents(site)
+    monkeypatch.chdir(tmp_path / "board")
+    build_site(Path("."), Path("../again"))
+    assert contents(tmp_path / "again") == contents(site)
+
+
 def test_a_second_build_removes_what_is_no_more(tmp_path: Path) -> None:
     site, _ = built(tmp_path)
     (site / ".git").mkdir()

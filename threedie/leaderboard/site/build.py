@@ -17,7 +17,7 @@ from pathlib import Path
 
 from threedie import files
 from threedie.errors import ConfigError, ManifestError
-from threedie.leaderboard.site.collect import LeftOut, collect
+from threedie.leaderboard.site.collect import LeftOut, Progress, collect, silent
 from threedie.leaderboard.site.pages import Site, counts
 from threedie.manifests.dataset import parse_json
 
@@ -41,12 +41,16 @@ class Built:
     """Those of a former build that it has no more."""
 
 
-def build_site(root: Path, out: Path) -> Built:
+def build_site(
+    root: Path, out: Path, *, recompute: bool = False, on_progress: Progress = silent
+) -> Built:
     """Write the pages of a board.
 
     Args:
         root: the board.
         out: the site's folder: absent, empty, or of a former build.
+        recompute: believe no verification that differs from its predictions.
+        on_progress: is told (stage, done, of how many).
 
     Raises:
         ManifestError: the board is damaged, or site.json is.
@@ -54,7 +58,7 @@ def build_site(root: Path, out: Path) -> Built:
         StorageError: it can't be written.
     """
     former = _former(root, out)
-    stock = collect(root)
+    stock = collect(root, recompute=recompute, on_progress=on_progress)
     pages = dict(Site(stock).files())
     files.make_directory(out)
     _list(out, {*pages, *former})

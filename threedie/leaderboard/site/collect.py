@@ -7,7 +7,7 @@ of the board's list. Nothing stops a build: what can't be read is left out, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from threedie.leaderboard.folder import (
     is_submitted,
     read_entry,
 )
-from threedie.leaderboard.verify import why_stale
+from threedie.leaderboard.verify import says_otherwise, why_stale
 from threedie.manifests import verification
 from threedie.manifests.boards import Board
 from threedie.manifests.entries import RANKED_RUNS, Submission
@@ -31,6 +31,11 @@ from threedie.manifests.status import Status
 from threedie.manifests.verification import Measured, Verification
 
 SELFTEST = "self-test"
+Progress = Callable[[str, int, int], None]
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Nobody listens."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,8 +116,13 @@ class Stock:
         return len(self.entries) + sum(left.kind != SELFTEST for left in self.left_out)
 
 
-def collect(root: Path) -> Stock:
+def collect(root: Path, *, recompute: bool = False, on_progress: Progress = silent) -> Stock:
     """Read a board.
+
+    Args:
+        root: its folder.
+        recompute: compare each verification with the predictions, and believe none that differs.
+        on_progress: is told (stage, done, of how many).
 
     Raises:
         ManifestError: board.json or truth.npz is absent or wrong. Entries raise nothing: they are
@@ -121,10 +131,12 @@ def collect(root: Path) -> Stock:
     opened = open_board(root)
     rows, waiting, left_out = list[Entry](), list[Entry](), list[LeftOut]()
     taken: dict[str, str] = {}
-    for folder in opened.entries():
-        name = folder.relative_to(root).as_posix()
+    folders = opened.entries()
+    for place, folder in enumerate(folders):
+        on_progress("entries", place, len(folders))
+        name = folder.relative_to(opened.root).as_posix()
         try:
-            entry = _entry(folder, name, opened)
+            entry = _entry(folder, name, opened, recompute)
             other = taken.setdefault(entry.slug, name)
             if other != name:
                 raise ManifestError(f"its id is '{entry.slug}', which {other} has too.")
@@ -134,7 +146,8 @@ def collect(root: Path) -> Stock:
         (rows if entry.verification else waiting).append(entry)
         if entry.waits:
             left_out.append(LeftOut(name, "waiting", entry.waits))
-    selftests = [_selftest(folder, opened) for folder in opened.selftests()]
+    on_progress("entries", len(folders), len(folders))
+    selftests = [_selftest(folder, opened, recompute) for folder in opened.selftests()]
     return Stock(
         board=opened.config,
         listed=len(opened.truth.listed),
@@ -146,20 +159,23 @@ def collect(root: Path) -> Stock:
     )
 
 
-def _selftest(folder: Path, board: OpenBoard) -> Entry | LeftOut:
+def _selftest(folder: Path, board: OpenBoard, recompute: bool) -> Entry | LeftOut:
     name = folder.relative_to(board.root).as_posix()
     try:
-        entry = _entry(folder, name, board)
+        entry = _entry(folder, name, board, recompute)
     except (ThreedieError, OSError) as err:
         return LeftOut(shown(name), SELFTEST, _reason(err, folder))
     return entry if entry.verification else LeftOut(name, SELFTEST, entry.waits)
 
 
-def _entry(folder: Path, name: str, board: OpenBoard) -> Entry:
+def _entry(folder: Path, name: str, board: OpenBoard, recompute: bool) -> Entry:
     found = read_entry(folder)
     if found.submission.id != folder.name:
         raise ManifestError(f"its id is '{found.submission.id}', but its folder is {folder.name}.")
     verified, waits = _verification(found, board)
+    if recompute and verified is not None:
+        wrong = says_otherwise(folder, verified, board)
+        verified, waits = (None, f"needs verification: {wrong}") if wrong else (verified, "")
     return Entry(
         folder=name,
         submission=found.submission,
