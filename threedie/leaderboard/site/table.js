@@ -5,7 +5,9 @@ const rows = table ? [...table.tBodies[0].rows] : [], heads = table ? [...table.
 const state = new URLSearchParams(location.search), MOST = 4;
 const ranked = rows.map((row) => [row.cells[0].textContent, ...(row.dataset.r ?? "").split(",")]);
 const plain = rows.map((row) => row.textContent.toLowerCase());
-const levelOf = rows.map((row) => row.cells[3].textContent.slice(2)), names = heads.map((head) => head.textContent.trim());
+const names = heads.map((head) => head.textContent.trim());
+const [METHOD, SEEDS, LEVEL, TRACK] = ["Method", "Seeds", "Level", "Track"].map((name) => names.indexOf(name));
+const levelOf = rows.map((row) => row.cells[LEVEL].textContent.slice(2));
 const measuredBy = (column) => "better" in heads[column].dataset;
 const LEVELS = ["reported", "recomputed", "re-probed", "re-run", "fresh-render", "retrained"];
 let basis = heads.findIndex((head) => head.hasAttribute("aria-sort")); // the column that ranks are by
@@ -21,8 +23,8 @@ function keep(name, value) {
 function value(row, i, column, offset) {
   const text = row.cells[column + offset].textContent.trim();
   if (column === 0) return parseInt(text) || null;
-  if (column === 3) return LEVELS.indexOf(levelOf[i]);
-  if (column === 1 || column === 4) return text.toLowerCase();
+  if (column === LEVEL) return LEVELS.indexOf(levelOf[i]);
+  if (column === METHOD || column === TRACK) return text.toLowerCase();
   const number = parseFloat(text.replace("−", "-"));
   return Number.isNaN(number) ? null : number;
 }
@@ -70,7 +72,7 @@ heads.forEach((head, column) => {
   button.append(...head.childNodes);
   button.addEventListener("click", () => {
     const now = head.getAttribute("aria-sort");
-    press(column, now ? now === "ascending" : head.dataset.better === "high" || column === 2 || column === 3);
+    press(column, now ? now === "ascending" : head.dataset.better === "high" || column === SEEDS || column === LEVEL);
   });
   head.append(button);
 });
@@ -82,7 +84,7 @@ function filter() {
   rows.forEach((row, i) => {
     const offset = shift();
     row.hidden = !(plain[i].includes(words) && (!family.value || row.dataset.f === family.value[0]) &&
-      (!track.value || row.cells[4 + offset].textContent === track.value) &&
+      (!track.value || row.cells[TRACK + offset].textContent === track.value) &&
       (!least.value || order.indexOf(levelOf[i]) >= order.indexOf(least.value)));
   });
   tell();
