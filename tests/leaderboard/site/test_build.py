@@ -172,7 +172,7 @@ def test_folders_may_be_named_from_where_one_is(
     build_site(Path("board"), Path("here"))
     assert contents(tmp_path / "here") == contents(site)
     monkeypatch.chdir(tmp_path / "board")
-    build_site(Path("."), Path("../again"))
+    build_site(Path(), Path("../again"))
     assert contents(tmp_path / "again") == contents(site)
 
 

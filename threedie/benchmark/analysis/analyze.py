@@ -11,8 +11,8 @@ from threedie.benchmark.analysis import laws
 from threedie.benchmark.analysis.factors import factor_matrix
 from threedie.benchmark.analysis.look import Looked, look, nothing
 from threedie.benchmark.analysis.turns import turned_axes
+from threedie.benchmark.evaluation.context import Data, open_context, read_features
 from threedie.benchmark.evaluation.encoder import Normalisation, device_name
-from threedie.benchmark.evaluation.evaluate import Data, open_context, read_features
 from threedie.benchmark.evaluation.features import Progress
 from threedie.benchmark.evaluation.protocols import find_protocol
 from threedie.benchmark.evaluation.record import (

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from threedie.benchmark.evaluate_run import Subject, of_run
-from threedie.benchmark.evaluation.evaluate import open_context, read_features
+from threedie.benchmark.evaluation.context import open_context, read_features
 from threedie.benchmark.evaluation.features import Gather, statistics
 from threedie.benchmark.evaluation.frozen import frozen_train
 from threedie.benchmark.evaluation.frozen_truth import FrozenTruth, freeze

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from threedie.benchmark.evaluate_run import Subject
-from threedie.benchmark.evaluation.evaluate import open_context, read_features
+from threedie.benchmark.evaluation.context import open_context, read_features
 from threedie.benchmark.evaluation.findings import Measured
 from threedie.benchmark.evaluation.frozen_truth import FrozenTruth, freeze
 from threedie.benchmark.evaluation.items import About, Items
