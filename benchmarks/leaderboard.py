@@ -28,7 +28,7 @@ from threedie.benchmark.evaluation import items as predictions
 from threedie.benchmark.evaluation.frozen_truth import FrozenTruth
 from threedie.benchmark.evaluation.items import About, Items
 from threedie.leaderboard.board import OpenBoard, open_board
-from threedie.leaderboard.check import check_entry
+from threedie.leaderboard.checks.check import check_entry
 from threedie.leaderboard.selftests import write_selftests
 from threedie.leaderboard.verify import verify_entry
 from threedie.manifests.boards import Board

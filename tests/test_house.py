@@ -83,7 +83,7 @@ def sources() -> list[Path]:
         "import threedie.benchmark.evaluation.findings",
         "import threedie.leaderboard.site.build, threedie.leaderboard.serve",
         "import threedie.leaderboard.folder, threedie.leaderboard.board",
-        "import threedie.leaderboard.check, threedie.leaderboard.verify",
+        "import threedie.leaderboard.checks.check, threedie.leaderboard.verify",
         "import threedie.leaderboard.selftests, threedie.leaderboard.shown",
         "from threedie.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass",
     ],

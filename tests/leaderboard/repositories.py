@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.leaderboard.runs import TODAY, WHOLE, data_set, three_runs
 from threedie.leaderboard.board import make_board
-from threedie.leaderboard.submit import SubmitRequest, submit
+from threedie.leaderboard.submission.submit import SubmitRequest, submit
 
 _WHO = ("-c", "user.name=Jane", "-c", "user.email=jane@example.org")
 _OURS = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}

@@ -15,7 +15,7 @@ from threedie import files
 from threedie.benchmark.evaluation.frozen_truth import FrozenTruth, freeze
 from threedie.benchmark.evaluation.items import About, Items, to_bytes
 from threedie.benchmark.reading.split import open_split
-from threedie.leaderboard.declared import Declared
+from threedie.leaderboard.submission.declared import Declared
 
 PLAN = Plan(objects=("a", "b", "c"), views=4, size=16)
 PARTS = ("all", "inv", "equi")

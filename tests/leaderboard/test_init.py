@@ -29,7 +29,7 @@ from threedie import __version__, files
 from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard import init as our_init
 from threedie.leaderboard.board import open_board
-from threedie.leaderboard.check import check_entry
+from threedie.leaderboard.checks.check import check_entry
 from threedie.leaderboard.init import init_board
 from threedie.manifests.entries import RULES, Submission
 from threedie.manifests.verification import Verification

@@ -22,7 +22,7 @@ from threedie.benchmark.evaluation import items as predictions
 from threedie.benchmark.evaluation.frozen_truth import FrozenTruth
 from threedie.errors import EntryError
 from threedie.leaderboard.board import OpenBoard, make_board, open_board
-from threedie.leaderboard.check import check_entry
+from threedie.leaderboard.checks.check import check_entry
 from threedie.leaderboard.selftests import write_selftests
 from threedie.leaderboard.verify import is_current
 from threedie.manifests.recipes import find_recipe

@@ -160,7 +160,7 @@ def changes(
 @board_app.command()
 def check(entry: EntryFolder, board: BoardOption = None) -> None:
     """Check an entry: everything for which a board refuses one. Nothing is written."""
-    from threedie.leaderboard.check import examine_entry
+    from threedie.leaderboard.checks.check import examine_entry
     from threedie.leaderboard.shown import lines
     from threedie.words import plural
 
@@ -210,7 +210,7 @@ def verify(
 
     A deeper level is one more step in it; those of earlier days stay while the entry is the same.
     """
-    from threedie.leaderboard.check import examine_entry
+    from threedie.leaderboard.checks.check import examine_entry
     from threedie.leaderboard.shown import lines, table
     from threedie.leaderboard.verify import verification_of
     from threedie.manifests.verification import FILE_NAME

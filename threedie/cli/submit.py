@@ -14,7 +14,7 @@ from threedie.errors import ConfigError
 from threedie.words import plural, room
 
 if TYPE_CHECKING:
-    from threedie.leaderboard.submit import Packed
+    from threedie.leaderboard.submission.submit import Packed
 
 
 @app.command()
@@ -125,10 +125,10 @@ def submit(
 
     3die submit my-entry/sie-ours --push https://host.org/board.git
     """
-    from threedie.leaderboard.declared import Declared, stands_for
-    from threedie.leaderboard.submit import SubmitRequest
-    from threedie.leaderboard.submit import push as send
-    from threedie.leaderboard.submit import submit as pack
+    from threedie.leaderboard.submission.declared import Declared, stands_for
+    from threedie.leaderboard.submission.submit import SubmitRequest
+    from threedie.leaderboard.submission.submit import push as send
+    from threedie.leaderboard.submission.submit import submit as pack
 
     if len(runs) == 1 and stands_for(runs[0]):
         if push is None:

@@ -1,7 +1,7 @@
 """An entry's folder, read as what it is: files from a stranger.
 
 Known names only, plain files only, bounded; nothing is followed, nothing is waited for, nothing is
-unpacked. What the files say is judged elsewhere (leaderboard.check).
+unpacked. What the files say is judged elsewhere (leaderboard.checks.check).
 """
 
 from __future__ import annotations

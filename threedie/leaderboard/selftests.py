@@ -27,9 +27,9 @@ from threedie.benchmark.evaluation.items import About, Items
 from threedie.benchmark.evaluation.metrics import Array, Ints
 from threedie.benchmark.evaluation.protocols import PROTOCOLS
 from threedie.leaderboard.board import SELFTESTS, OpenBoard
+from threedie.leaderboard.checks.rows import TOP
 from threedie.leaderboard.folder import CARD, CONFIG
 from threedie.leaderboard.recompute import hemisphere
-from threedie.leaderboard.rows import TOP
 from threedie.leaderboard.verify import verify_entry
 from threedie.manifests import entries, verification
 

@@ -16,9 +16,9 @@ import numpy as np
 import threedie
 from threedie.errors import EntryError, ManifestError
 from threedie.leaderboard.board import OpenBoard
-from threedie.leaderboard.check import Checked, check_entry, placed
+from threedie.leaderboard.checks.check import Checked, check_entry, placed
+from threedie.leaderboard.checks.plausible import warnings_of
 from threedie.leaderboard.folder import EntryFiles, entry_sha256, read_entry, read_folder
-from threedie.leaderboard.plausible import warnings_of
 from threedie.leaderboard.recompute import recompute
 from threedie.manifests.verification import (
     FILE_NAME,

@@ -140,7 +140,7 @@ def from_bytes(content: bytes, where: str) -> Items:
     """Read a file that nobody vouches for.
 
     Only its form is looked at: members, types, sizes. What the numbers must be for a list is the
-    checker's business (leaderboard.check).
+    checker's business (leaderboard.checks.check).
 
     Args:
         content: all of it.

@@ -14,7 +14,7 @@ from typing import Any
 from threedie.benchmark.report.command import evaluation_command, training_command
 from threedie.benchmark.report.privacy import last_name, private
 from threedie.data.escape import markdown
-from threedie.leaderboard.submitted_runs import SubmittedRun, seeds_said
+from threedie.leaderboard.submission.submitted_runs import SubmittedRun, seeds_said
 from threedie.manifests.entries import Submission
 from threedie.words import plural
 

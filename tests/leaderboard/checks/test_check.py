@@ -22,7 +22,7 @@ from tests.leaderboard import made
 from threedie.benchmark.evaluation.items import Items
 from threedie.errors import EntryError
 from threedie.leaderboard.board import OpenBoard
-from threedie.leaderboard.check import check_entry, examine_entry
+from threedie.leaderboard.checks.check import check_entry, examine_entry
 
 
 @pytest.fixture

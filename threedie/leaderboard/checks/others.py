@@ -8,9 +8,9 @@ from pathlib import Path
 from threedie.benchmark.evaluation import items as predictions
 from threedie.errors import ManifestError
 from threedie.leaderboard.board import OpenBoard
-from threedie.leaderboard.copies import Run
+from threedie.leaderboard.checks.copies import Run
+from threedie.leaderboard.checks.rows import row_problems
 from threedie.leaderboard.folder import EntryFiles, read_entry
-from threedie.leaderboard.rows import row_problems
 
 
 def folders_of_others(path: Path, board: OpenBoard) -> list[Path]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from threedie.benchmark.evaluation.items import Items
 from threedie.benchmark.evaluation.metrics import Ints, geodesic_deg
 from threedie.errors import EntryError
-from threedie.leaderboard.rows import arrays_of
+from threedie.leaderboard.checks.rows import arrays_of
 from threedie.manifests.verification import Check
 
 SHARED = 0.1

@@ -29,10 +29,10 @@ from tests.data.builders import tree
 from tests.leaderboard.runs import TODAY, data_set, declared, made_run, three_runs
 from threedie import files
 from threedie.errors import ConfigError, ManifestError
-from threedie.leaderboard.declared import slug_of
 from threedie.leaderboard.folder import entry_sha256
-from threedie.leaderboard.packed_texts import private_lines
-from threedie.leaderboard.submit import Packed, SubmitRequest, submit
+from threedie.leaderboard.submission.declared import slug_of
+from threedie.leaderboard.submission.packed_texts import private_lines
+from threedie.leaderboard.submission.submit import Packed, SubmitRequest, submit
 
 NAMES = {"submission.json", "card.md", "config.json", "cite.bib"}
 PREDICTIONS = {f"runs/{seed}/predictions.npz" for seed in (0, 1, 2)}
@@ -301,7 +301,7 @@ def test_a_stop_at_any_write_leaves_no_half_entry(
 KILLED = """
 import os, sys, signal
 from pathlib import Path
-from tests.leaderboard.test_submit import pack
+from tests.leaderboard.submission.test_submit import pack
 honest, seen = os.write, []
 def counted(descriptor, piece):
     seen.append(1)
@@ -360,8 +360,9 @@ def test_slugs_are_made_of_names() -> None:
 def test_neither_torch_nor_blender_is_loaded() -> None:
     code = (
         "import sys; sys.modules['torch'] = sys.modules['bpy'] = None\n"
-        "import threedie.leaderboard.submit, threedie.leaderboard.push, threedie.leaderboard.init\n"
-        "import threedie.leaderboard.check, threedie.leaderboard.selftests, threedie.cli.submit"
+        "import threedie.leaderboard.submission.submit, threedie.leaderboard.submission.push\n"
+        "import threedie.leaderboard.checks.check, threedie.leaderboard.selftests\n"
+        "import threedie.leaderboard.init, threedie.cli.submit"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert ended.returncode == 0, ended.stderr.decode()

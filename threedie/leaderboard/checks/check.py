@@ -15,9 +15,9 @@ from pathlib import Path
 from threedie.benchmark.evaluation import items as predictions
 from threedie.benchmark.evaluation.items import Items
 from threedie.errors import EntryError, ManifestError
-from threedie.leaderboard import others
 from threedie.leaderboard.board import ENTRIES, SELFTESTS, OpenBoard, named
-from threedie.leaderboard.copies import (
+from threedie.leaderboard.checks import others
+from threedie.leaderboard.checks.copies import (
     NearCopies,
     Originals,
     Print,
@@ -25,11 +25,11 @@ from threedie.leaderboard.copies import (
     identical_seeds,
     print_of,
 )
+from threedie.leaderboard.checks.rows import about_problems, row_problems
+from threedie.leaderboard.checks.texts import text_problems
 from threedie.leaderboard.folder import EntryFiles, is_submitted, read_entry
 from threedie.leaderboard.metrics import out_of_range
 from threedie.leaderboard.recompute import hemisphere
-from threedie.leaderboard.rows import about_problems, row_problems
-from threedie.leaderboard.texts import text_problems
 from threedie.manifests.entries import RunInfo, Submission
 from threedie.manifests.verification import Check
 from threedie.words import plural, room

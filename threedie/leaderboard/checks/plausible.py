@@ -14,7 +14,7 @@ import numpy as np
 from threedie.benchmark.evaluation.items import Items
 from threedie.benchmark.evaluation.metrics import Ints
 from threedie.leaderboard.board import OpenBoard
-from threedie.leaderboard.check import Checked
+from threedie.leaderboard.checks.check import Checked
 from threedie.leaderboard.metrics import METRICS
 from threedie.leaderboard.recompute import Recomputed
 from threedie.manifests.entries import RANKED_RUNS, Submission

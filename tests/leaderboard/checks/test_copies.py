@@ -22,7 +22,7 @@ from tests.leaderboard import made
 from threedie.benchmark.evaluation import items as predictions
 from threedie.benchmark.evaluation.items import Items
 from threedie.leaderboard.board import OpenBoard
-from threedie.leaderboard.check import examine_entry
+from threedie.leaderboard.checks.check import examine_entry
 from threedie.leaderboard.selftests import oracle, write_selftests
 
 

@@ -25,7 +25,7 @@ from tests.leaderboard import made
 from threedie.benchmark.evaluation import items as predictions
 from threedie.errors import ManifestError
 from threedie.leaderboard.board import OpenBoard
-from threedie.leaderboard.check import examine_entry
+from threedie.leaderboard.checks.check import examine_entry
 
 
 class Bomb:

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from threedie.baselines import METHODS
-from threedie.leaderboard.submitted_runs import SubmittedRun
+from threedie.leaderboard.submission.submitted_runs import SubmittedRun
 from threedie.manifests.entries import MethodInfo, Selection, Submission
 from threedie.manifests.results import Results
 

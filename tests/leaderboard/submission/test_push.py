@@ -29,7 +29,7 @@ from threedie import files
 from threedie.errors import ConfigError, ManifestError, ThreedieError
 from threedie.leaderboard import git as our_git
 from threedie.leaderboard.folder import read_entry
-from threedie.leaderboard.push import push_entry
+from threedie.leaderboard.submission.push import push_entry
 
 NAMES = {
     "submission.json",

@@ -14,13 +14,18 @@ from pathlib import Path
 from threedie import files
 from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard.board import OpenBoard, open_board
-from threedie.leaderboard.check import check_entry
-from threedie.leaderboard.declared import LAST_EPOCH, Declared, submission
+from threedie.leaderboard.checks.check import check_entry
+from threedie.leaderboard.checks.texts import text_problems
 from threedie.leaderboard.folder import CARD, CITATION, CONFIG, EntryFiles, is_submitted, read_entry
-from threedie.leaderboard.packed_texts import card_md, cite_bib, config_json, private_lines
-from threedie.leaderboard.push import Pushed, push_entry
-from threedie.leaderboard.submitted_runs import SubmittedRun, read_runs
-from threedie.leaderboard.texts import text_problems
+from threedie.leaderboard.submission.declared import LAST_EPOCH, Declared, submission
+from threedie.leaderboard.submission.packed_texts import (
+    card_md,
+    cite_bib,
+    config_json,
+    private_lines,
+)
+from threedie.leaderboard.submission.push import Pushed, push_entry
+from threedie.leaderboard.submission.submitted_runs import SubmittedRun, read_runs
 from threedie.manifests.entries import FILE_NAME, RANKED_RUNS, Submission
 from threedie.words import plural
 

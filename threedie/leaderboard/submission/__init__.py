@@ -1,0 +1,1 @@
+"""From runs to an entry, and to a branch of a board's repository."""
