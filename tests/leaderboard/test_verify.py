@@ -4,7 +4,8 @@
   the same bytes; a refused entry gets none.
 - A verification is of its files and its board: changed, it is stale, and its deeper levels go.
 - Whoever builds pages with `recompute` shows no number that the predictions do not give.
-- The level is the highest passed with nothing failed below; steps are kept, and replaced by level.
+- The level is the highest passed for all runs with nothing failed below; steps are kept, and
+  replaced by level.
 - On the command line: a line for each check, a table, exit status 0, 1 or 2; torch is never loaded.
 """
 
@@ -28,8 +29,8 @@ from threedie.errors import EntryError, ManifestError
 from threedie.leaderboard.board import OpenBoard, open_board
 from threedie.leaderboard.folder import read_entry
 from threedie.leaderboard.site.collect import collect
-from threedie.leaderboard.verify import current, highest, is_current, verify_entry, why_stale
-from threedie.manifests.verification import LEVELS, Level, Step, Verification
+from threedie.leaderboard.verify import current, is_current, verify_entry, why_stale
+from threedie.manifests.verification import LEVELS, Level, Step, Verification, highest
 
 BY = "a test"
 
@@ -45,8 +46,8 @@ def verified(folder: Path, board: OpenBoard, *steps: Step) -> Verification:
     return found
 
 
-def step(level: Level, *, passed: bool = True, says: str = "done") -> Step:
-    return Step(level=level, passed=passed, on=made.TODAY, says=says, checks=())
+def step(level: Level, *, passed: bool = True, says: str = "done", runs: int = 3) -> Step:
+    return Step(level=level, passed=passed, runs=runs, on=made.TODAY, says=says, checks=())
 
 
 def test_it_holds_what_was_recomputed(board: OpenBoard) -> None:
@@ -191,11 +192,21 @@ def test_deeper_steps_are_kept_while_the_entry_is_the_same(board: OpenBoard) -> 
 
 
 def test_the_level_is_the_highest_with_nothing_failed_below() -> None:
-    assert highest(()) == "recomputed"
-    assert highest([step("fresh-render")]) == "fresh-render"
-    assert highest([step("fresh-render"), step("re-run", passed=False)]) == "recomputed"
-    assert highest([step("re-probed"), step("re-run", passed=False)]) == "re-probed"
-    assert LEVELS.index(highest([step("re-run"), step("re-probed")])) == LEVELS.index("re-run")
+    assert highest((), 3) == "recomputed"
+    assert highest([step("fresh-render")], 3) == "fresh-render"
+    assert highest([step("fresh-render"), step("re-run", passed=False)], 3) == "recomputed"
+    assert highest([step("re-probed"), step("re-run", passed=False)], 3) == "re-probed"
+    assert LEVELS.index(highest([step("re-run"), step("re-probed")], 3)) == LEVELS.index("re-run")
+
+
+def test_a_level_is_granted_for_all_runs_only(board: OpenBoard) -> None:
+    folder = made.entry(board).place(board)  # of three runs
+    found = verified(folder, board, step("re-run", runs=1))
+    assert (found.level, [s.level for s in found.steps]) == ("recomputed", ["re-run"])
+    assert highest([step("re-probed"), step("re-run", runs=2)], 3) == "re-probed"
+    assert highest([step("re-run", runs=2), step("fresh-render")], 3) == "fresh-render"
+    assert highest([step("re-run", runs=1, passed=False), step("fresh-render")], 3) == "recomputed"
+    assert verified(folder, board, step("re-run")).level == "re-run"
 
 
 def test_a_board_whose_files_disagree_is_refused(board: OpenBoard, tmp_path: Path) -> None:

@@ -22,12 +22,11 @@ from threedie.leaderboard.folder import EntryFiles, entry_sha256, read_entry, re
 from threedie.leaderboard.recompute import recompute
 from threedie.manifests.verification import (
     FILE_NAME,
-    LEVELS,
     Evaluator,
-    Level,
     Measured,
     Step,
     Verification,
+    highest,
 )
 
 
@@ -66,7 +65,7 @@ def verification_of(
         entry_sha256=entry.sha256,
         protocol=board.protocol,
         list_sha256=board.config.list_sha256,
-        level=highest(tried),
+        level=highest(tried, len(checked.items_by_seed)),
         verified=today,
         by=by,
         evaluator=Evaluator(
@@ -81,18 +80,6 @@ def verification_of(
         warnings=warnings_of(checked, found, board, others, today),
         steps=tried,
     )
-
-
-def highest(steps: Sequence[Step]) -> Level:
-    """The highest level that was passed, with all below it that were tried."""
-    passed = {step.level: step.passed for step in steps}
-    level: Level = "recomputed"
-    for one in LEVELS[LEVELS.index(level) + 1 :]:
-        if one in passed:
-            if not passed[one]:
-                break
-            level = one
-    return level
 
 
 def verification_in(entry: EntryFiles) -> Verification | None:

@@ -6,6 +6,7 @@ entry's files: of an entry that has changed since, it says nothing any more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -75,11 +76,30 @@ class Step(Model):
 
     level: Level
     passed: bool
+    runs: Count
+    """Of the entry, that were looked at. The level is granted where these are all."""
     on: Date
     says: Text
     checks: tuple[Check, ...]
     deltas: dict[str, float] = Field(default_factory=dict)
     """What was found again minus what is recomputed, by `part/metric`."""
+
+
+def highest(steps: Sequence[Step], runs: int) -> Level:
+    """The level that steps grant: the highest passed for all runs, with nothing failed below.
+
+    Args:
+        steps: levels that were tried, each once.
+        runs: of the entry. What was looked at of some of them only is evidence, and no level.
+    """
+    tried = {step.level: step for step in steps}
+    level: Level = "recomputed"
+    for one in LEVELS[LEVELS.index(level) + 1 :]:
+        if one in tried:
+            if not tried[one].passed:
+                break
+            level = one if tried[one].runs == runs else level
+    return level
 
 
 class Verification(NumbersFile):
@@ -96,7 +116,7 @@ class Verification(NumbersFile):
     """Name and version, `3die-v1/1`."""
     list_sha256: Sha256
     level: Level
-    """The highest that was passed, with all below that were tried."""
+    """What `steps` grant (`highest`)."""
     verified: Date
     by: Line
     evaluator: Evaluator

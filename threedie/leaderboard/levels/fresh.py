@@ -16,7 +16,7 @@ from threedie.benchmark.evaluation.protocols import find_protocol
 from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.folder import EntryFiles
-from threedie.leaderboard.levels.evidence import check, conclude, items_of, largest, open_splits
+from threedie.leaderboard.levels.evidence import check, conclude, items_of, open_splits
 from threedie.leaderboard.levels.fresh_views import Drawn, commitment, draw
 from threedie.leaderboard.levels.request import LevelRequest
 from threedie.leaderboard.levels.rerun import find_run, foreign
@@ -60,7 +60,7 @@ def fresh_render(
     from threedie.benchmark.evaluate_run import of_run
     from threedie.leaderboard.levels.fresh_judge import judge_drawn
 
-    checks, deltas, drawn = list[Check](), list[dict[str, float]](), None
+    checks, deltas, drawn = list[Check](), dict[int, dict[str, float]](), None
     for folder in request.weights:
         loaded, run = find_run(entry, folder)
         if run is None:
@@ -78,10 +78,9 @@ def fresh_render(
         )
         looked_at, apart = compared(judged, drawn, items_of(entry, run), board.truth)
         checks += [c.model_copy(update={"name": f"seed-{run.seed}-{c.name}"}) for c in looked_at]
-        deltas.append(apart)
-    return conclude(
-        "fresh-render", request.today, _says(request, drawn, len(deltas)), checks, largest(deltas)
-    )
+        deltas[run.seed] = apart
+    says = _says(request, drawn, len(deltas))
+    return conclude("fresh-render", entry, request.today, says, checks, deltas)
 
 
 def compared(

@@ -23,7 +23,7 @@ from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.folder import EntryFiles
 from threedie.leaderboard.levels.agree import Tolerance, agreement
-from threedie.leaderboard.levels.evidence import check, conclude, items_of, largest, open_splits
+from threedie.leaderboard.levels.evidence import check, conclude, items_of, open_splits
 from threedie.leaderboard.levels.features import SubmittedFeatures, read_features
 from threedie.leaderboard.levels.request import LevelRequest
 from threedie.manifests.entries import RunInfo
@@ -71,7 +71,7 @@ def reprobe(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
     if not request.features:
         raise ConfigError("level re-probed needs features: give --features FOLDER.")
     train = open_splits(board, request.data)["train"]
-    checks, deltas = list[Check](), list[dict[str, float]]()
+    checks, deltas = list[Check](), dict[int, dict[str, float]]()
     for folder in request.features:
         given = read_features(folder, board, len(train))
         run, problems = _run_of(entry, given, folder)
@@ -85,12 +85,12 @@ def reprobe(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
             items_of(entry, run), found, board.truth, tolerance, seed=run.seed
         )
         checks += looked_at
-        deltas.append(apart)
+        deltas[run.seed] = apart
     says = (
-        f"{plural(len(deltas), 'run')} of {len(entry.submission.runs)}: probes trained anew on the "
-        "submitted features, retrieval from the submitted embeddings."
+        f"{plural(len(deltas), 'run')}: probes trained anew on the submitted features, retrieval "
+        "from the submitted embeddings."
     )
-    return conclude("re-probed", request.today, says, checks, largest(deltas))
+    return conclude("re-probed", entry, request.today, says, checks, deltas)
 
 
 def _run_of(

@@ -13,7 +13,7 @@ from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.folder import EntryFiles
 from threedie.leaderboard.levels.agree import agreement
-from threedie.leaderboard.levels.evidence import check, conclude, items_of, largest, open_splits
+from threedie.leaderboard.levels.evidence import check, conclude, items_of, open_splits
 from threedie.leaderboard.levels.reprobe import TOLERANCE as PROBE_NOISE
 from threedie.leaderboard.levels.request import LevelRequest
 from threedie.manifests.entries import RunInfo
@@ -43,7 +43,7 @@ def rerun(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
     if not request.weights:
         raise ConfigError("level re-run needs the weights: give --weights RUN, a run folder.")
     open_splits(board, request.data)
-    checks, deltas = list[Check](), list[dict[str, float]]()
+    checks, deltas = list[Check](), dict[int, dict[str, float]]()
     for folder in request.weights:
         loaded, run = find_run(entry, folder)
         if run is None:
@@ -53,12 +53,11 @@ def rerun(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
         given = items_of(entry, run)
         looked_at, apart = agreement(given, found, board.truth, TOLERANCE, seed=run.seed)
         checks += looked_at
-        deltas.append(apart)
+        deltas[run.seed] = apart
     says = (
-        f"{plural(len(deltas), 'run')} of {len(entry.submission.runs)} evaluated again on the "
-        f"submitted weights ({request.device})."
+        f"{plural(len(deltas), 'run')} evaluated again on the submitted weights ({request.device})."
     )
-    return conclude("re-run", request.today, says, checks, largest(deltas))
+    return conclude("re-run", entry, request.today, says, checks, deltas)
 
 
 def find_run(entry: EntryFiles, folder: Path) -> tuple[LoadedRun, RunInfo | None]:
