@@ -3,6 +3,7 @@
 - verification.json holds what was recomputed, and nothing that the entry says; the same again is
   the same bytes; a refused entry gets none.
 - A verification is of its files and its board: changed, it is stale, and its deeper levels go.
+- A verification that contradicts itself, its entry or what its metrics can be is not shown.
 - Whoever builds pages with `recompute` shows no number that the predictions do not give.
 - The level is the highest passed for all runs with nothing failed below; steps are kept, and
   replaced by level.
@@ -28,6 +29,7 @@ from threedie import cli
 from threedie.errors import EntryError, ManifestError
 from threedie.leaderboard.board import OpenBoard, open_board
 from threedie.leaderboard.folder import read_entry
+from threedie.leaderboard.selftests import write_selftests
 from threedie.leaderboard.site.collect import collect
 from threedie.leaderboard.verify import current, is_current, verify_entry, why_stale
 from threedie.manifests.verification import LEVELS, Level, Step, Verification, highest
@@ -106,6 +108,52 @@ def test_a_forged_number_is_not_shown_by_who_recomputes(
     ]
 
 
+def _top1(body: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = body["metrics"]["all"]["top1"]
+    return found
+
+
+CONTRADICTIONS: tuple[tuple[str, Callable[[dict[str, Any]], None]], ...] = (
+    ("level is 're-run', but its steps grant 're-probed'", lambda b: b.update(level="re-run")),
+    ("level is 'retrained', but", lambda b: b.update(level="retrained")),
+    ("level is 'reported', but", lambda b: b.update(level="reported")),
+    ("its steps grant 'recomputed'", lambda b: b["steps"][0].update(runs=1)),
+    ("its steps grant 'recomputed'", lambda b: b.update(steps=[])),
+    ("each level can stand once", lambda b: b["steps"].append(b["steps"][0])),
+    ("'recomputed' is no deeper", lambda b: b["steps"][0].update(level="recomputed")),
+    (
+        "'re-probed' is passed, but its check 'seen' is not",
+        lambda b: b["steps"][0].update(checks=[{"name": "seen", "ok": False, "says": "no"}]),
+    ),
+    ("'files' is not ok", lambda b: b["checks"][0].update(ok=False)),
+    ("its interval runs from", lambda b: _top1(b).update(low=0.9, high=0.8)),
+    ("has 4 values for 3 seeds", lambda b: _top1(b)["per_seed"].append(0.5)),
+    ("not in order, each once", lambda b: b.update(seeds=[0, 0, 1])),
+    ("is of seeds [0, 1, 3]", lambda b: b.update(seeds=[0, 1, 3])),
+    ("says all/top1 1.5, which can't be", lambda b: _top1(b).update(value=1.5)),
+    ("says all/top1 -2, which can't be", lambda b: _top1(b).update(low=-2)),
+    ("says all/top1 7, which can't be", lambda b: _top1(b).update(per_seed=[0.5, 7, 0.5])),
+    ("NaN is not allowed", lambda b: _top1(b).update(value=float("nan"))),
+)
+
+
+@pytest.mark.parametrize(("says", "edit"), CONTRADICTIONS, ids=[says for says, _ in CONTRADICTIONS])
+def test_an_edited_verification_contradicts_itself(
+    board: OpenBoard, says: str, edit: Callable[[dict[str, Any]], None]
+) -> None:
+    folder = made.entry(board).place(board)
+    verified(folder, board, step("re-probed"))
+    assert collect(board.root).entries
+    body = json.loads((folder / "verification.json").read_bytes())
+    edit(body)
+    (folder / "verification.json").write_text(json.dumps(body))
+    stock = collect(board.root)
+    assert stock.entries == ()
+    (left,) = stock.left_out
+    assert left.says.startswith("needs verification: ")
+    assert says in left.says
+
+
 @pytest.mark.parametrize("what", ["replicates", "metric", "part"])
 def test_forged_replicates_and_foreign_metrics_are_not_shown_either(
     board: OpenBoard, what: str
@@ -134,6 +182,18 @@ def test_the_same_again_is_the_same_bytes(board: OpenBoard, tmp_path: Path) -> N
     elsewhere = made.entry(again).place(again)
     verified(elsewhere, again)
     assert builders.tree(elsewhere) == first
+
+
+def test_self_tests_are_recomputed_too(board: OpenBoard) -> None:
+    oracle = write_selftests(board, today=made.TODAY)[0]
+    assert len(collect(board.root, recompute=True).selftests) == 3
+    forged = json.loads((oracle / "verification.json").read_bytes())
+    forged["metrics"]["all"]["top1"].update(value=0.5, low=0.5, high=0.5)
+    (oracle / "verification.json").write_text(json.dumps(forged))
+    assert len(collect(board.root).selftests) == 3
+    stock = collect(board.root, recompute=True)
+    assert [left.folder for left in stock.left_out] == ["selftests/oracle"]
+    assert len(stock.selftests) == 2
 
 
 def test_another_date_or_name_changes_only_these(board: OpenBoard) -> None:

@@ -19,6 +19,7 @@ from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.checks.check import Checked, check_entry, placed
 from threedie.leaderboard.checks.plausible import warnings_of
 from threedie.leaderboard.folder import EntryFiles, entry_sha256, read_entry, read_folder
+from threedie.leaderboard.metrics import METRICS
 from threedie.leaderboard.recompute import recompute
 from threedie.manifests.verification import (
     FILE_NAME,
@@ -96,6 +97,21 @@ def why_stale(entry: EntryFiles, found: Verification, board: OpenBoard) -> str |
         return "the entry has changed since it was verified"
     if found.protocol != board.protocol or found.list_sha256 != board.config.list_sha256:
         return "it was verified for another protocol or list"
+    seeds = sorted(run.seed for run in entry.submission.runs)
+    if list(found.seeds) != seeds:
+        return f"{FILE_NAME} is of seeds {list(found.seeds)}, the entry has {seeds}"
+    return _impossible(found)
+
+
+def _impossible(found: Verification) -> str | None:
+    """The first number that its metric can't be."""
+    for part, named in found.metrics.items():
+        for name in named.keys() & METRICS.keys():
+            metric, one = METRICS[name], named[name]
+            least = -math.inf if metric.low is None else metric.low
+            for value in (one.value, one.low, one.high, *one.per_seed):
+                if value is not None and not least <= value <= metric.high:
+                    return f"{FILE_NAME} says {part}/{name} {value:g}, which can't be"
     return None
 
 

@@ -28,6 +28,10 @@ _STEADY = 0.2
 _AGREES, _AT_CHANCE, _MANY = 0.2, 2.0, 50
 _TELLING = (("all", "top1"), ("all", "rotation_r2_uniform"), ("all", "mrr_val"))
 _FEWEST_OTHERS = 3
+_APART = 0.2
+"""Between the best and the worst seed: trainings of one configuration come nearer, as a rule."""
+_BY_OBJECTS = 6.0
+"""Deviations of a share over objects (0.5 / √N at most), which few objects may be apart by."""
 
 
 def warnings_of(
@@ -87,6 +91,14 @@ def _seeds(found: Recomputed, others: Sequence[Verification]) -> Iterator[Check]
         own = found.metrics.get(part, {}).get(name)
         if own is None or own.std is None:
             continue
+        known = [value for value in own.per_seed if value is not None]
+        apart = max(known) - min(known)
+        if apart > max(_APART, _BY_OBJECTS * 0.5 / math.sqrt(own.objects)):
+            yield _warning(
+                "uneven-seeds",
+                f"{part}/{name} is {min(known):.3f} to {max(known):.3f} over seeds: trainings of "
+                "one configuration differ by less, as a rule",
+            )
         if len(set(own.per_seed)) == 1 and 0 < abs(own.value or 0) < 1:
             yield _warning(
                 "equal-digits", f"{part}/{name} is the same to the last digit in all seeds"
