@@ -319,6 +319,9 @@ def test_verify_writes_and_shows(
     said = capsys.readouterr().out
     found = Verification.read(folder / "verification.json")
     assert found.by == "me"
+    assert ran("verify", folder) == 0
+    assert Verification.read(folder / "verification.json") == found  # its name too
+    capsys.readouterr()
     assert f"{found.metrics['all']['top1'].value:.4f}" in said
     assert "Rotation R² (uniform), equi" in said
     assert "odd     few-seeds: 2 seeds" in said

@@ -53,7 +53,9 @@ class VerifyLevel(str, enum.Enum):
     fresh = "fresh-render"
 
 
-def _one_line(text: str) -> str:
+def _one_line(text: str | None) -> str | None:
+    if text is None:
+        return None
     from pydantic import TypeAdapter, ValidationError
 
     from threedie.manifests.entries import Line
@@ -203,8 +205,9 @@ def verify(
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda; of deeper levels.")] = "auto",
     by: Annotated[
-        str, typer.Option(help="Who verifies; it is shown.", callback=_one_line)
-    ] = "not named",
+        str | None,
+        typer.Option(help="Who verifies; it is shown. Default: as before.", callback=_one_line),
+    ] = None,
 ) -> None:
     """Check an entry, recompute its metrics, and write verification.json into it.
 

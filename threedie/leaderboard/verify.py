@@ -30,16 +30,18 @@ from threedie.manifests.verification import (
     highest,
 )
 
+NOBODY = "not named"
+
 
 def verify_entry(
-    path: Path, board: OpenBoard, *, by: str, today: str, steps: Sequence[Step] = ()
+    path: Path, board: OpenBoard, *, by: str | None, today: str, steps: Sequence[Step] = ()
 ) -> Verification:
     """Check an entry and recompute its numbers. Nothing is written.
 
     Args:
         path: its folder, not trusted.
         board: that it is for.
-        by: who verifies.
+        by: who verifies; None: whoever is named by the verification that still holds.
         today: yyyy-mm-dd.
         steps: deeper levels that were tried just now. Steps of an earlier verification are kept
             where the entry has not changed since, but for levels that were tried again.
@@ -51,7 +53,7 @@ def verify_entry(
 
 
 def verification_of(
-    checked: Checked, board: OpenBoard, *, by: str, today: str, steps: Sequence[Step] = ()
+    checked: Checked, board: OpenBoard, *, by: str | None, today: str, steps: Sequence[Step] = ()
 ) -> Verification:
     """The verification of an entry that has passed the check; arguments as `verify_entry`."""
     entry = checked.entry
@@ -59,7 +61,9 @@ def verification_of(
     folders = [p for p in board.entries() if p != entry.path]
     others = [v for p in folders if (v := current(p, board))]
     earlier = verification_in(entry)
-    kept = earlier.steps if earlier is not None and why_stale(entry, earlier, board) is None else ()
+    if earlier is not None and why_stale(entry, earlier, board) is not None:
+        earlier = None
+    kept = earlier.steps if earlier else ()
     tried = (*(s for s in kept if s.level not in {new.level for new in steps}), *steps)
     return Verification(
         id=entry.submission.id,
@@ -68,7 +72,7 @@ def verification_of(
         list_sha256=board.config.list_sha256,
         level=highest(tried, len(checked.items_by_seed)),
         verified=today,
-        by=by,
+        by=by or (earlier.by if earlier else NOBODY),
         evaluator=Evaluator(
             threedie=threedie.__version__,
             numpy=np.__version__,

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from threedie.benchmark.evaluation.items import Items
-from threedie.benchmark.evaluation.metrics import Ints
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.checks.check import Checked
+from threedie.leaderboard.checks.copies import kappa
 from threedie.leaderboard.metrics import METRICS
 from threedie.leaderboard.recompute import Recomputed
 from threedie.manifests.entries import RANKED_RUNS, Submission
@@ -160,8 +160,8 @@ def _looks_permuted(items: Items, board: OpenBoard) -> str | None:
     if k < 2 or listed.n_objects < _MANY or len(np.unique(class_N)) < 2:
         return None
     guess_Nk = guess_M.reshape(-1, k)
-    with_views = _agreement(guess_Nk[:, 0], guess_Nk[:, 1])
-    with_truth = _agreement(guess_Nk[:, 0], class_N)
+    with_views = kappa(guess_Nk[:, 0], guess_Nk[:, 1])
+    with_truth = kappa(guess_Nk[:, 0], class_N)
     noise = _AT_CHANCE / math.sqrt(listed.n_objects)
     if with_views > max(_AGREES, 2 * noise) and abs(with_truth) < min(noise, with_views / 4):
         return (
@@ -169,11 +169,3 @@ def _looks_permuted(items: Items, board: OpenBoard) -> str | None:
             f"object's class ({with_truth:.2f}): are these rows of another order?"
         )
     return None
-
-
-def _agreement(a_N: Ints, b_N: Ints) -> float:
-    """Cohen's kappa: agreement beyond that of the same answers in any order; 1 is all, 0 chance."""
-    classes = int(max(a_N.max(), b_N.max())) + 2
-    shares = [np.bincount(x_N + 1, minlength=classes) / len(x_N) for x_N in (a_N, b_N)]
-    chance = float((shares[0] * shares[1]).sum())
-    return 0.0 if chance == 1 else (float((a_N == b_N).mean()) - chance) / (1 - chance)

@@ -19,7 +19,7 @@ from threedie.leaderboard.folder import EntryFiles
 from threedie.leaderboard.levels.evidence import check, conclude, items_of, open_splits
 from threedie.leaderboard.levels.fresh_views import Drawn, commitment, draw
 from threedie.leaderboard.levels.request import LevelRequest
-from threedie.leaderboard.levels.rerun import find_run, foreign
+from threedie.leaderboard.levels.rerun import find_run
 from threedie.manifests.verification import Check, Step
 from threedie.render.worker import BLENDER
 from threedie.words import plural
@@ -47,7 +47,8 @@ def fresh_render(
         renderer: `module:class` that draws (tests give a stand-in).
 
     Raises:
-        ConfigError: no weights or secret seed, other data, a data set that can't be continued.
+        ConfigError: no weights or secret seed, others than the entry's, other data, a data set that
+            can't be continued.
         ManifestError: a damaged run or data set.
         RenderError: an object can't be rendered.
     """
@@ -61,11 +62,7 @@ def fresh_render(
     from threedie.leaderboard.levels.fresh_judge import judge_drawn
 
     checks, deltas, drawn = list[Check](), dict[int, dict[str, float]](), None
-    for folder in request.weights:
-        loaded, run = find_run(entry, folder)
-        if run is None:
-            checks.append(foreign(folder, loaded))
-            continue
+    for folder, (loaded, run) in [(one, find_run(entry, one)) for one in request.weights]:
         drawn = drawn or draw(splits["val"], board.truth.listed, request, renderer=renderer)
         judged = judge_drawn(
             of_run(loaded, folder),
