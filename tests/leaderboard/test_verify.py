@@ -334,6 +334,25 @@ def test_verify_writes_and_shows(
     assert not is_current(folder)
 
 
+@pytest.mark.parametrize("seeds", [1, 3, 7])
+def test_the_table_has_whole_lines(
+    board: OpenBoard,
+    seeds: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = made.entry(board, seeds=range(seeds)).place(board)
+    assert ran("verify", folder) == 0
+    said = capsys.readouterr().out
+    rows = said[said.index("95 %") :].splitlines()[1:]
+    metrics = Verification.read(folder / "verification.json").metrics
+    known = [m for named in metrics.values() for m in named.values() if m.value is not None]
+    assert [row for row in rows if row.startswith(("Light direction R² (uniform) ", "MRR "))]
+    assert len(known) == sum(" – " in row for row in rows)  # each of one line, with its interval
+    assert "…" not in "".join(rows[: len(known)])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -1,6 +1,6 @@
 """Claims proved here, on warnings: they refuse nothing; each is given where it should, only there.
 
-- Few seeds, runs left out, a date in the future, val objects used.
+- Few seeds, runs left out, a date in the future, val objects used, words of two scripts.
 - Seeds that deviate far less than others' or not at all, or lie far apart; numbers as
   good as knowing the answers.
 - One answer for every row; ranks that contradict the nearest view; rows that look permuted, by
@@ -50,6 +50,16 @@ def test_what_is_declared(board: OpenBoard) -> None:
     assert warned(made.entry(board).set("submitted", "2026-03-05"), board) == {"from-the-future"}
     used = made.entry(board).set("track", "open").set("training_data.val_objects_used", True)
     assert warned(used, board) == {"val-objects-used"}
+
+
+@pytest.mark.parametrize("field", ["method.name", "method.variant", "submitter.name"])
+def test_words_of_two_scripts(board: OpenBoard, field: str) -> None:
+    cyrillic = "S\u0406E"  # looks like SIE
+    assert warned(made.entry(board).set(field, f"the {cyrillic}"), board) == {"mixed-scripts"}
+    assert (
+        warned(made.entry(board).set(field, "SIE von \u0418\u0432\u0430\u043d \u03b1"), board)
+        == set()
+    )
 
 
 def test_perfect_numbers(board: OpenBoard) -> None:

@@ -61,6 +61,16 @@ def test_features_give_the_predictions_back(world: World, features: Path) -> Non
     assert again == step
 
 
+@pytest.mark.parametrize("name", ["board.json", "notes.txt", ".git"])
+def test_features_have_a_folder_of_their_own(world: World, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigError, match=f"which holds '{name}'"):
+        write_features(world.run, world.data, tmp_path, device="cpu")
+    with pytest.raises(ConfigError, match="a file"):
+        write_features(world.run, world.data, world.run / "config.json", device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_features_of_other_weights(world: World, other_run: Path, tmp_path: Path) -> None:
     write_features(other_run, world.data, tmp_path / "f", device="cpu")
     with pytest.raises(ConfigError, match="are of seed 1; the entry has 0"):

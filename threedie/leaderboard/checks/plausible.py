@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -80,10 +81,26 @@ def _declared(submission: Submission, today: str) -> Iterator[Check]:
             "runs-left-out",
             f"{plural(started, 'run')} started with this configuration, {runs} given",
         )
+    for field, text in (
+        ("method.name", submission.method.name),
+        ("method.variant", submission.method.variant or ""),
+        ("submitter.name", submission.submitter.name),
+    ):
+        if word := _of_two_scripts(text):
+            yield _warning("mixed-scripts", f"{field}: '{word}' has letters of two scripts")
     if submission.submitted > today:
         yield _warning("from-the-future", f"submitted {submission.submitted}, looked at on {today}")
     if submission.training_data.val_objects_used:
         yield _warning("val-objects-used", "val objects were used in training, it says")
+
+
+def _of_two_scripts(text: str) -> str | None:
+    """The first word with letters that look alike and are not: Latin beside Cyrillic or Greek."""
+    for word in text.split():
+        kinds = {unicodedata.name(c, "").partition(" ")[0] for c in word if c.isalpha()}
+        if len(kinds & {"LATIN", "CYRILLIC", "GREEK"}) > 1:
+            return word
+    return None
 
 
 def _seeds(found: Recomputed, others: Sequence[Verification]) -> Iterator[Check]:

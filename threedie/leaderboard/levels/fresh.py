@@ -97,7 +97,7 @@ def compared(
     found = judged.differences(seed=0)
     checks = [_within(name, one) for name, one in found.items()]
     coarse = SIGMAS * found["top1"].sigma if "top1" in found else float("inf")
-    says = f"3 σ of top1 are {coarse:.3f}; above {COARSEST:g}, more objects are needed"
+    says = f"3 σ of top1 are {coarse:.3f}; above {COARSEST:g}, more --objects are needed"
     checks.append(check("resolution", coarse <= COARSEST, says))
     checks.append(_as_submitted(judged, drawn, given, truth))
     return checks, {f"all/{name}": one.fresh - one.control for name, one in found.items()}
