@@ -323,7 +323,7 @@ def test_verify_writes_and_shows(
     assert Verification.read(folder / "verification.json") == found  # its name too
     capsys.readouterr()
     assert f"{found.metrics['all']['top1'].value:.4f}" in said
-    assert "Rotation R² (uniform), equi" in said
+    assert "Rotation R² unif., equi" in said
     assert "odd     few-seeds: 2 seeds" in said
     made.entry(board, seeds=[0, 1]).set("protocol.version", 9).write(folder)
     assert ran("verify", folder) == 1
@@ -348,7 +348,7 @@ def test_the_table_has_whole_lines(
     rows = said[said.index("95 %") :].splitlines()[1:]
     metrics = Verification.read(folder / "verification.json").metrics
     known = [m for named in metrics.values() for m in named.values() if m.value is not None]
-    assert [row for row in rows if row.startswith(("Light direction R² (uniform) ", "MRR "))]
+    assert [row for row in rows if row.startswith(("Light dir. R² unif. ", "MRR "))]
     assert len(known) == sum(" – " in row for row in rows)  # each of one line, with its interval
     assert "…" not in "".join(rows[: len(known)])
 

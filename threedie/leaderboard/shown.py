@@ -12,6 +12,14 @@ from threedie.manifests.verification import Check, Measured, Verification
 from threedie.words import fixed
 
 _MOST_SEEDS = 3
+_SHORTER = (
+    ("Light direction", "Light dir."),
+    (" error, median", ", med."),
+    (" error, mean", ", mean"),
+    ("(uniform)", "unif."),
+    ("(global)", "glob."),
+)
+"""With three seeds and negative numbers everywhere a line has 80 columns then."""
 
 
 def lines(checks: Iterable[Check], warnings: Iterable[Check] = ()) -> Iterator[str]:
@@ -36,11 +44,16 @@ def table(found: Verification) -> Table:
             measured = numbers.get(name)
             if measured is not None and measured.value is not None:
                 digits = 2 if metric.unit == "degrees" else 4
-                title = metric.title.replace(" error, ", ", ")  # whole lines, in 80 columns
-                title = title if part == "all" else f"{title}, {part}"
-                unit = " (°)" if metric.unit == "degrees" else ""
+                title = _short(metric.title) + ("" if part == "all" else f", {part}")
+                unit = " °" if metric.unit == "degrees" else ""
                 shown.add_row(f"{title}{unit}", *_cells(measured, digits, seeds=few))
     return shown
+
+
+def _short(title: str) -> str:
+    for long, short in _SHORTER:
+        title = title.replace(long, short)
+    return title
 
 
 def _cells(measured: Measured, digits: int, *, seeds: bool) -> Iterator[str]:
