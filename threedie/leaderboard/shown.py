@@ -34,7 +34,7 @@ def lines(checks: Iterable[Check], warnings: Iterable[Check] = ()) -> Iterator[s
 def table(found: Verification) -> Table:
     """All metrics that have a value, by part; with a column for each seed where these are few."""
     few = len(found.seeds) <= _MOST_SEEDS
-    shown = Table(box=None, pad_edge=False)
+    shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("", no_wrap=True)
     seeds = (f"seed {seed}" for seed in found.seeds) if few else ()
     for title in ("value", "95 %", "± SD", *seeds):
