@@ -46,7 +46,8 @@ VERBS = {
     "leaderboard check": {"entry --board"},
     "leaderboard serve": {"site --port"},
     "leaderboard verify": {
-        "entry --board --level --data --weights --features --secret-seed --meshes --device --by"
+        "entry --board --level --data --weights --features --secret-seed --meshes --objects "
+        "--views --device --by"
     },
     "leaderboard features": {"run --data --out --device"},
     "list": {"what"},

@@ -275,3 +275,14 @@ def test_registry_holds_what_is_measured(board: OpenBoard, runs: dict[int, Items
                 if value is not None:
                     assert value <= metric.high
                     assert metric.low is None or value >= metric.low
+
+
+def test_the_interval_of_a_median_holds_it(board: OpenBoard) -> None:
+    """Bins of 0.1° have middles of .05: an error of .01° would lie below its interval."""
+    items = made.predict(board, 0, noise=1e-4)
+    found = recompute({0: items}, board.truth).metrics["all"]["rotation_geodesic_deg_median"]
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 < found.value < 0.04
+    assert found.low <= found.value <= found.high

@@ -5,22 +5,25 @@
   the paper's recipe draws, and .229 with SciPy's signs, as the paper's protocol has it.
 - Chance scores 1 / classes, the harmonic MRR exactly, and −1 in R².
 - They are entries as any other: they pass the check, stand verified, and the same again is the same
-  bytes; an untrained network's predictions become one too.
+  bytes; an untrained network's predictions become one too, and no other network's.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.benchmark.report.cases import body, changed
 from tests.data import builders
 from tests.leaderboard import made
 from threedie.benchmark.evaluation import items as predictions
 from threedie.benchmark.evaluation.frozen_truth import FrozenTruth
-from threedie.errors import EntryError
+from threedie.errors import ConfigError, EntryError
 from threedie.leaderboard.board import OpenBoard, make_board, open_board
 from threedie.leaderboard.checks.check import check_entry
 from threedie.leaderboard.selftests import write_selftests
@@ -148,11 +151,21 @@ def test_on_a_data_set(tmp_path: Path) -> None:
     assert found["top1"].value == 1
 
 
+def handed_in(board: OpenBoard, folder: Path, method: str = "random") -> Path:
+    """Predictions and results of a run, as an evaluation leaves them."""
+    content = predictions.to_bytes(made.predict(board, 4, noise=1.0))
+    whole = changed(body(seed=4), encoder__name=method)
+    digest = hashlib.sha256(content).hexdigest()
+    whole["predictions"] = {"sha256": digest, "list_sha256": board.truth.sha256}
+    folder.mkdir()
+    (folder / "predictions.npz").write_bytes(content)
+    (folder / "results.json").write_text(json.dumps(whole))
+    return folder / "predictions.npz"
+
+
 def test_an_untrained_network_becomes_one(tmp_path: Path) -> None:
     board = made.make(tmp_path / "board")
-    file = tmp_path / "predictions.npz"
-    items = made.predict(board, 4, noise=1.0)
-    file.write_bytes(predictions.to_bytes(items))
+    file = handed_in(board, tmp_path / "run")
     folder = write_selftests(board, today=made.TODAY, untrained=file)[-1]
     assert folder.name == "random-network"
     found = Verification.read(folder / "verification.json")
@@ -162,7 +175,20 @@ def test_an_untrained_network_becomes_one(tmp_path: Path) -> None:
 def test_an_untrained_network_of_another_list_is_refused(tmp_path: Path) -> None:
     here = made.make(tmp_path / "here", made.truth(seed=1))
     there: OpenBoard = made.make(tmp_path / "there", made.truth(seed=2))
-    file = tmp_path / "predictions.npz"
-    file.write_bytes(predictions.to_bytes(made.predict(here, 0)))
+    file = handed_in(here, tmp_path / "run")
     with pytest.raises(EntryError, match="wrong-list"):
         write_selftests(there, today=made.TODAY, untrained=file)
+
+
+def test_a_trained_network_is_no_untrained_one(tmp_path: Path) -> None:
+    board = made.make(tmp_path / "board")
+    with pytest.raises(ConfigError, match="of the method 'sie'"):
+        write_selftests(board, today=made.TODAY, untrained=handed_in(board, tmp_path / "a", "sie"))
+    file = handed_in(board, tmp_path / "b")
+    file.write_bytes(predictions.to_bytes(made.predict(board, 4)))
+    with pytest.raises(ConfigError, match="of other predictions"):
+        write_selftests(board, today=made.TODAY, untrained=file)
+    (tmp_path / "b/results.json").unlink()
+    with pytest.raises(ConfigError, match=r"with its results\.json beside it"):
+        write_selftests(board, today=made.TODAY, untrained=file)
+    assert not board.selftests()

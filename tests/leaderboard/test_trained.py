@@ -41,8 +41,12 @@ def test_from_training_to_the_pages(tmp_path: Path) -> None:
     run_git("merge", "--quiet", branch, at=clone)
     cli("leaderboard", "check", entry)
     cli("leaderboard", "verify", entry)
-    again = ("--level", "re-run", "--data", data, "--weights", runs[1], "--device", "cpu")
-    assert "re-run: passed" in cli("leaderboard", "verify", entry, *again)
+    again = ("--level", "re-run", "--data", data, "--device", "cpu")
+    said = cli("leaderboard", "verify", entry, *again, "--weights", runs[1])
+    assert "1 of 3 runs: the level is not granted" in " ".join(said.split())
+    assert Verification.read(entry / FILE_NAME).level == "recomputed"
+    weights = [word for run in runs for word in ("--weights", run)]
+    assert "re-run: passed" in cli("leaderboard", "verify", entry, *again, *weights)
     found = Verification.read(entry / FILE_NAME)
     assert found.level == "re-run"
     for name in ("top1", "mrr_val"):  # of rotations the evaluation judges more pairs than the list

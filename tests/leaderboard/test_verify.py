@@ -3,8 +3,10 @@
 - verification.json holds what was recomputed, and nothing that the entry says; the same again is
   the same bytes; a refused entry gets none.
 - A verification is of its files and its board: changed, it is stale, and its deeper levels go.
+- A verification that contradicts itself, its entry or what its metrics can be is not shown.
 - Whoever builds pages with `recompute` shows no number that the predictions do not give.
-- The level is the highest passed with nothing failed below; steps are kept, and replaced by level.
+- The level is the highest passed for all runs with nothing failed below; steps are kept, and
+  replaced by level.
 - On the command line: a line for each check, a table, exit status 0, 1 or 2; torch is never loaded.
 """
 
@@ -27,9 +29,10 @@ from threedie import cli
 from threedie.errors import EntryError, ManifestError
 from threedie.leaderboard.board import OpenBoard, open_board
 from threedie.leaderboard.folder import read_entry
+from threedie.leaderboard.selftests import write_selftests
 from threedie.leaderboard.site.collect import collect
-from threedie.leaderboard.verify import current, highest, is_current, verify_entry, why_stale
-from threedie.manifests.verification import LEVELS, Level, Step, Verification
+from threedie.leaderboard.verify import current, is_current, verify_entry, why_stale
+from threedie.manifests.verification import LEVELS, Level, Step, Verification, highest
 
 BY = "a test"
 
@@ -45,8 +48,8 @@ def verified(folder: Path, board: OpenBoard, *steps: Step) -> Verification:
     return found
 
 
-def step(level: Level, *, passed: bool = True, says: str = "done") -> Step:
-    return Step(level=level, passed=passed, on=made.TODAY, says=says, checks=())
+def step(level: Level, *, passed: bool = True, says: str = "done", runs: int = 3) -> Step:
+    return Step(level=level, passed=passed, runs=runs, on=made.TODAY, says=says, checks=())
 
 
 def test_it_holds_what_was_recomputed(board: OpenBoard) -> None:
@@ -105,6 +108,52 @@ def test_a_forged_number_is_not_shown_by_who_recomputes(
     ]
 
 
+def _top1(body: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = body["metrics"]["all"]["top1"]
+    return found
+
+
+CONTRADICTIONS: tuple[tuple[str, Callable[[dict[str, Any]], None]], ...] = (
+    ("level is 're-run', but its steps grant 're-probed'", lambda b: b.update(level="re-run")),
+    ("level is 'retrained', but", lambda b: b.update(level="retrained")),
+    ("level is 'reported', but", lambda b: b.update(level="reported")),
+    ("its steps grant 'recomputed'", lambda b: b["steps"][0].update(runs=1)),
+    ("its steps grant 'recomputed'", lambda b: b.update(steps=[])),
+    ("each level can stand once", lambda b: b["steps"].append(b["steps"][0])),
+    ("'recomputed' is no deeper", lambda b: b["steps"][0].update(level="recomputed")),
+    (
+        "'re-probed' is passed, but its check 'seen' is not",
+        lambda b: b["steps"][0].update(checks=[{"name": "seen", "ok": False, "says": "no"}]),
+    ),
+    ("'files' is not ok", lambda b: b["checks"][0].update(ok=False)),
+    ("its interval runs from", lambda b: _top1(b).update(low=0.9, high=0.8)),
+    ("has 4 values for 3 seeds", lambda b: _top1(b)["per_seed"].append(0.5)),
+    ("not in order, each once", lambda b: b.update(seeds=[0, 0, 1])),
+    ("is of seeds [0, 1, 3]", lambda b: b.update(seeds=[0, 1, 3])),
+    ("says all/top1 1.5, which can't be", lambda b: _top1(b).update(value=1.5)),
+    ("says all/top1 -2, which can't be", lambda b: _top1(b).update(low=-2)),
+    ("says all/top1 7, which can't be", lambda b: _top1(b).update(per_seed=[0.5, 7, 0.5])),
+    ("NaN is not allowed", lambda b: _top1(b).update(value=float("nan"))),
+)
+
+
+@pytest.mark.parametrize(("says", "edit"), CONTRADICTIONS, ids=[says for says, _ in CONTRADICTIONS])
+def test_an_edited_verification_contradicts_itself(
+    board: OpenBoard, says: str, edit: Callable[[dict[str, Any]], None]
+) -> None:
+    folder = made.entry(board).place(board)
+    verified(folder, board, step("re-probed"))
+    assert collect(board.root).entries
+    body = json.loads((folder / "verification.json").read_bytes())
+    edit(body)
+    (folder / "verification.json").write_text(json.dumps(body))
+    stock = collect(board.root)
+    assert stock.entries == ()
+    (left,) = stock.left_out
+    assert left.says.startswith("needs verification: ")
+    assert says in left.says
+
+
 @pytest.mark.parametrize("what", ["replicates", "metric", "part"])
 def test_forged_replicates_and_foreign_metrics_are_not_shown_either(
     board: OpenBoard, what: str
@@ -133,6 +182,18 @@ def test_the_same_again_is_the_same_bytes(board: OpenBoard, tmp_path: Path) -> N
     elsewhere = made.entry(again).place(again)
     verified(elsewhere, again)
     assert builders.tree(elsewhere) == first
+
+
+def test_self_tests_are_recomputed_too(board: OpenBoard) -> None:
+    oracle = write_selftests(board, today=made.TODAY)[0]
+    assert len(collect(board.root, recompute=True).selftests) == 3
+    forged = json.loads((oracle / "verification.json").read_bytes())
+    forged["metrics"]["all"]["top1"].update(value=0.5, low=0.5, high=0.5)
+    (oracle / "verification.json").write_text(json.dumps(forged))
+    assert len(collect(board.root).selftests) == 3
+    stock = collect(board.root, recompute=True)
+    assert [left.folder for left in stock.left_out] == ["selftests/oracle"]
+    assert len(stock.selftests) == 2
 
 
 def test_another_date_or_name_changes_only_these(board: OpenBoard) -> None:
@@ -191,11 +252,21 @@ def test_deeper_steps_are_kept_while_the_entry_is_the_same(board: OpenBoard) -> 
 
 
 def test_the_level_is_the_highest_with_nothing_failed_below() -> None:
-    assert highest(()) == "recomputed"
-    assert highest([step("fresh-render")]) == "fresh-render"
-    assert highest([step("fresh-render"), step("re-run", passed=False)]) == "recomputed"
-    assert highest([step("re-probed"), step("re-run", passed=False)]) == "re-probed"
-    assert LEVELS.index(highest([step("re-run"), step("re-probed")])) == LEVELS.index("re-run")
+    assert highest((), 3) == "recomputed"
+    assert highest([step("fresh-render")], 3) == "fresh-render"
+    assert highest([step("fresh-render"), step("re-run", passed=False)], 3) == "recomputed"
+    assert highest([step("re-probed"), step("re-run", passed=False)], 3) == "re-probed"
+    assert LEVELS.index(highest([step("re-run"), step("re-probed")], 3)) == LEVELS.index("re-run")
+
+
+def test_a_level_is_granted_for_all_runs_only(board: OpenBoard) -> None:
+    folder = made.entry(board).place(board)  # of three runs
+    found = verified(folder, board, step("re-run", runs=1))
+    assert (found.level, [s.level for s in found.steps]) == ("recomputed", ["re-run"])
+    assert highest([step("re-probed"), step("re-run", runs=2)], 3) == "re-probed"
+    assert highest([step("re-run", runs=2), step("fresh-render")], 3) == "fresh-render"
+    assert highest([step("re-run", runs=1, passed=False), step("fresh-render")], 3) == "recomputed"
+    assert verified(folder, board, step("re-run")).level == "re-run"
 
 
 def test_a_board_whose_files_disagree_is_refused(board: OpenBoard, tmp_path: Path) -> None:
@@ -248,8 +319,11 @@ def test_verify_writes_and_shows(
     said = capsys.readouterr().out
     found = Verification.read(folder / "verification.json")
     assert found.by == "me"
+    assert ran("verify", folder) == 0
+    assert Verification.read(folder / "verification.json") == found  # its name too
+    capsys.readouterr()
     assert f"{found.metrics['all']['top1'].value:.4f}" in said
-    assert "Rotation R² (uniform), equi" in said
+    assert "Rotation R² unif., equi" in said
     assert "odd     few-seeds: 2 seeds" in said
     made.entry(board, seeds=[0, 1]).set("protocol.version", 9).write(folder)
     assert ran("verify", folder) == 1
@@ -258,6 +332,25 @@ def test_verify_writes_and_shows(
     assert "error: wrong-protocol" in streams.err
     assert Verification.read(folder / "verification.json") == found  # and it is stale
     assert not is_current(folder)
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 7])
+def test_the_table_has_whole_lines(
+    board: OpenBoard,
+    seeds: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    folder = made.entry(board, seeds=range(seeds)).place(board)
+    assert ran("verify", folder) == 0
+    said = capsys.readouterr().out
+    rows = said[said.index("95 %") :].splitlines()[1:]
+    metrics = Verification.read(folder / "verification.json").metrics
+    known = [m for named in metrics.values() for m in named.values() if m.value is not None]
+    assert [row for row in rows if row.startswith(("Light dir. R² unif. ", "MRR "))]
+    assert len(known) == sum(" – " in row for row in rows)  # each of one line, with its interval
+    assert "…" not in "".join(rows[: len(known)])
 
 
 @pytest.mark.parametrize(

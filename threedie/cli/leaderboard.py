@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import hashlib
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,7 +54,9 @@ class VerifyLevel(str, enum.Enum):
     fresh = "fresh-render"
 
 
-def _one_line(text: str) -> str:
+def _one_line(text: str | None) -> str | None:
+    if text is None:
+        return None
     from pydantic import TypeAdapter, ValidationError
 
     from threedie.manifests.entries import Line
@@ -201,10 +204,15 @@ def verify(
         Path | None,
         typer.Option(help="What the data set was rendered of. Default: the built-in shapes."),
     ] = None,
+    objects: Annotated[
+        int | None, typer.Option(help="Val objects that get new views. Default: 200.", min=2)
+    ] = None,
+    views: Annotated[int | None, typer.Option(help="New views of each. Default: 4.", min=1)] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda; of deeper levels.")] = "auto",
     by: Annotated[
-        str, typer.Option(help="Who verifies; it is shown.", callback=_one_line)
-    ] = "not named",
+        str | None,
+        typer.Option(help="Who verifies; it is shown. Default: as before.", callback=_one_line),
+    ] = None,
 ) -> None:
     """Check an entry, recompute its metrics, and write verification.json into it.
 
@@ -229,6 +237,8 @@ def verify(
             "secret_seed": secret_seed,
             "meshes": meshes,
             "device": device,
+            **({} if objects is None else {"objects": objects}),
+            **({} if views is None else {"views": views}),
         }
         steps.append(_deeper(level, checked.entry, opened, data, given))
     found = verification_of(checked, opened, by=by, today=today(), steps=steps)
@@ -236,12 +246,13 @@ def verify(
     found.write(path)
     for line in lines(found.checks, found.warnings):
         say(line)
-    out.print(table(found))
+    if not steps:
+        out.print(table(found))
     for step in steps:
         for line in lines(step.checks):
             say(line)
         say(f"{step.level}: {'passed' if step.passed else 'NOT passed'}: {escape(step.says)}")
-    say(f"{found.level}: {escape(str(path))}")
+    say(f"level {found.level}; all numbers are in {escape(str(path))}")
     raise typer.Exit(0 if all(step.passed for step in steps) else 1)
 
 
@@ -280,7 +291,12 @@ def features(
     with needs_torch():
         from threedie.leaderboard.levels.features import write_features
 
-    say(f"{escape(str(write_features(run, data, target, device=device)))}: put the folder online")
+        path = write_features(run, data, target, device=device)
+    content = path.read_bytes()
+    say(f"{escape(str(path))}: put the folder online. runs[].features of submission.json:")
+    say("  url     https address of features.json")
+    say(f"  bytes   {len(content)}")
+    say(f"  sha256  {hashlib.sha256(content).hexdigest()}")
 
 
 @board_app.command()

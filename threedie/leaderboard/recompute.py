@@ -184,8 +184,11 @@ def _measured(
     low, high = _interval(values_B, first.name)
     objects = int(np.unique(rows[0].rows.object_R).size)
     known = objects > 1 and np.isfinite([low, high]).all()
+    value = float(np.mean(values))
+    if first.name.endswith("_median"):  # its replicates are of bins of 0.1°, which can leave it out
+        low, high = min(low, value), max(high, value)
     measured = Measured(
-        value=_short(float(np.mean(values))),
+        value=_short(value),
         low=_short(low) if known else None,
         high=_short(high) if known else None,
         std=_short(float(np.std(values, ddof=1))) if len(values) > 1 else None,

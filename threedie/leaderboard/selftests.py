@@ -26,15 +26,20 @@ from threedie.benchmark.evaluation.frozen_truth import FrozenTruth
 from threedie.benchmark.evaluation.items import About, Items
 from threedie.benchmark.evaluation.metrics import Array, Ints
 from threedie.benchmark.evaluation.protocols import PROTOCOLS
+from threedie.errors import ConfigError
 from threedie.leaderboard.board import SELFTESTS, OpenBoard
 from threedie.leaderboard.checks.rows import TOP
 from threedie.leaderboard.folder import CARD, CONFIG
 from threedie.leaderboard.recompute import hemisphere
 from threedie.leaderboard.verify import verify_entry
 from threedie.manifests import entries, verification
+from threedie.manifests.results import FILE_NAME as RESULTS
+from threedie.manifests.results import Results
 
 BY = "threedie, when the board was made"
 _SEEDS = 3
+UNTRAINED = "random"
+"""The method that trains nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +60,47 @@ def write_selftests(board: OpenBoard, *, today: str, untrained: Path | None = No
     Args:
         board: where.
         today: yyyy-mm-dd.
-        untrained: predictions.npz of a run of the method `random`, for random-network.
+        untrained: predictions.npz of a run of the method `random`, with the results.json that was
+            written beside it, for random-network.
 
     Returns:
         Their folders.
 
     Raises:
+        ConfigError: `untrained` is of another method, or nothing says of which.
         ManifestError: `untrained` is no such file, or of another list.
         StorageError: they can't be written.
     """
     listed = list(SELF_TESTS)
     if untrained is not None:
-        content = untrained.read_bytes()
-        given = predictions.from_bytes(content, str(untrained))
+        given = _of_untrained(untrained)
         listed.append(replace(RANDOM_NETWORK, make=lambda _, __: given))
     return [_write(test, board, today) for test in listed]
+
+
+def _of_untrained(path: Path) -> Items:
+    """Predictions of the method `random`, as the results beside them say.
+
+    Raises:
+        ConfigError: these are not there, of another method, or of other predictions.
+        ManifestError: one of both is damaged.
+    """
+    beside = path.with_name(RESULTS)
+    if not path.is_file() or not beside.is_file():
+        raise ConfigError(
+            f"--untrained is '{path}'; predictions.npz of a run of the method random is expected, "
+            f"with its {RESULTS} beside it, which says so (`3die bench --method random`)."
+        )
+    results, content = Results.read(beside), path.read_bytes()
+    if results.encoder.name != UNTRAINED:
+        raise ConfigError(
+            f"--untrained is '{path}', of the method '{results.encoder.name}' as {RESULTS} beside "
+            "it says; the method random is expected: a network that was never trained."
+        )
+    of = results.predictions
+    if of is None or of.sha256 != hashlib.sha256(content).hexdigest():
+        raise ConfigError(f"--untrained is '{path}'; {beside} is of other predictions.")
+    return predictions.from_bytes(content, str(path))
 
 
 def oracle(board: OpenBoard, seed: int) -> Items:

@@ -19,27 +19,29 @@ from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.checks.check import Checked, check_entry, placed
 from threedie.leaderboard.checks.plausible import warnings_of
 from threedie.leaderboard.folder import EntryFiles, entry_sha256, read_entry, read_folder
+from threedie.leaderboard.metrics import METRICS
 from threedie.leaderboard.recompute import recompute
 from threedie.manifests.verification import (
     FILE_NAME,
-    LEVELS,
     Evaluator,
-    Level,
     Measured,
     Step,
     Verification,
+    highest,
 )
+
+NOBODY = "not named"
 
 
 def verify_entry(
-    path: Path, board: OpenBoard, *, by: str, today: str, steps: Sequence[Step] = ()
+    path: Path, board: OpenBoard, *, by: str | None, today: str, steps: Sequence[Step] = ()
 ) -> Verification:
     """Check an entry and recompute its numbers. Nothing is written.
 
     Args:
         path: its folder, not trusted.
         board: that it is for.
-        by: who verifies.
+        by: who verifies; None: whoever is named by the verification that still holds.
         today: yyyy-mm-dd.
         steps: deeper levels that were tried just now. Steps of an earlier verification are kept
             where the entry has not changed since, but for levels that were tried again.
@@ -51,7 +53,7 @@ def verify_entry(
 
 
 def verification_of(
-    checked: Checked, board: OpenBoard, *, by: str, today: str, steps: Sequence[Step] = ()
+    checked: Checked, board: OpenBoard, *, by: str | None, today: str, steps: Sequence[Step] = ()
 ) -> Verification:
     """The verification of an entry that has passed the check; arguments as `verify_entry`."""
     entry = checked.entry
@@ -59,16 +61,18 @@ def verification_of(
     folders = [p for p in board.entries() if p != entry.path]
     others = [v for p in folders if (v := current(p, board))]
     earlier = verification_in(entry)
-    kept = earlier.steps if earlier is not None and why_stale(entry, earlier, board) is None else ()
+    if earlier is not None and why_stale(entry, earlier, board) is not None:
+        earlier = None
+    kept = earlier.steps if earlier else ()
     tried = (*(s for s in kept if s.level not in {new.level for new in steps}), *steps)
     return Verification(
         id=entry.submission.id,
         entry_sha256=entry.sha256,
         protocol=board.protocol,
         list_sha256=board.config.list_sha256,
-        level=highest(tried),
+        level=highest(tried, len(checked.items_by_seed)),
         verified=today,
-        by=by,
+        by=by or (earlier.by if earlier else NOBODY),
         evaluator=Evaluator(
             threedie=threedie.__version__,
             numpy=np.__version__,
@@ -81,18 +85,6 @@ def verification_of(
         warnings=warnings_of(checked, found, board, others, today),
         steps=tried,
     )
-
-
-def highest(steps: Sequence[Step]) -> Level:
-    """The highest level that was passed, with all below it that were tried."""
-    passed = {step.level: step.passed for step in steps}
-    level: Level = "recomputed"
-    for one in LEVELS[LEVELS.index(level) + 1 :]:
-        if one in passed:
-            if not passed[one]:
-                break
-            level = one
-    return level
 
 
 def verification_in(entry: EntryFiles) -> Verification | None:
@@ -109,6 +101,21 @@ def why_stale(entry: EntryFiles, found: Verification, board: OpenBoard) -> str |
         return "the entry has changed since it was verified"
     if found.protocol != board.protocol or found.list_sha256 != board.config.list_sha256:
         return "it was verified for another protocol or list"
+    seeds = sorted(run.seed for run in entry.submission.runs)
+    if list(found.seeds) != seeds:
+        return f"{FILE_NAME} is of seeds {list(found.seeds)}, the entry has {seeds}"
+    return _impossible(found)
+
+
+def _impossible(found: Verification) -> str | None:
+    """The first number that its metric can't be."""
+    for part, named in found.metrics.items():
+        for name in named.keys() & METRICS.keys():
+            metric, one = METRICS[name], named[name]
+            least = -math.inf if metric.low is None else metric.low
+            for value in (one.value, one.low, one.high, *one.per_seed):
+                if value is not None and not least <= value <= metric.high:
+                    return f"{FILE_NAME} says {part}/{name} {value:g}, which can't be"
     return None
 
 

@@ -27,10 +27,21 @@ RULES = "1"
 """Version of the rules that a submitter agrees to."""
 
 
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+"""Letters and signs of other categories that show nothing."""
+_MOST_MARKS = 2
+"""On one letter; more of them run over the lines above and below."""
+
+
 def _one_line(text: str) -> str:
     bad = [c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")]
     if bad:
         raise ValueError(f"holds the control sign U+{ord(bad[0]):04X}; one plain line is expected")
+    if blank := [c for c in text if c in _BLANK]:
+        raise ValueError(f"holds the blank sign U+{ord(blank[0]):04X}")
+    marks = "".join("m" if unicodedata.category(c) in ("Mn", "Me") else " " for c in text)
+    if marks.startswith("m") or "m" * (_MOST_MARKS + 1) in marks:
+        raise ValueError(f"holds marks on nothing, or more than {_MOST_MARKS} on one letter")
     if text != text.strip():
         raise ValueError("begins or ends with a space")
     return text
@@ -252,4 +263,8 @@ def parse_submission(content: bytes, where: str) -> Submission:
     """
     if len(content) > MAX_BYTES:
         raise ManifestError(f"{where}: {len(content)} bytes; {MAX_BYTES} at most are allowed.")
-    return validated(Submission, parse_json(content, where), Path(where))
+    body = parse_json(content, where)
+    version = body.get("schema_version", 1)
+    if type(version) is not int:  # `true` equals 1
+        raise ManifestError(f"{where}: schema_version is {version!r}; 1 is expected.")
+    return validated(Submission, body, Path(where))

@@ -6,6 +6,7 @@ entry's files: of an entry that has changed since, it says nothing any more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -59,6 +60,8 @@ class Measured(Model):
             raise ValueError("a metric that is null needs a note that says why")
         if (self.low is None) != (self.high is None):
             raise ValueError("an interval has two ends, or none")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError(f"its interval runs from {self.low:g} to {self.high:g}")
         return self
 
 
@@ -75,11 +78,39 @@ class Step(Model):
 
     level: Level
     passed: bool
+    runs: Count
+    """Of the entry, that were looked at. The level is granted where these are all."""
     on: Date
     says: Text
     checks: tuple[Check, ...]
     deltas: dict[str, float] = Field(default_factory=dict)
     """What was found again minus what is recomputed, by `part/metric`."""
+
+    @model_validator(mode="after")
+    def _follows(self) -> Step:
+        if self.level in LEVELS[:2]:
+            raise ValueError(f"'{self.level}' is no deeper level")
+        failed = [one.name for one in self.checks if not one.ok]
+        if self.passed and failed:
+            raise ValueError(f"'{self.level}' is passed, but its check '{failed[0]}' is not")
+        return self
+
+
+def highest(steps: Sequence[Step], runs: int) -> Level:
+    """The level that steps grant: the highest passed for all runs, with nothing failed below.
+
+    Args:
+        steps: levels that were tried, each once.
+        runs: of the entry. What was looked at of some of them only is evidence, and no level.
+    """
+    tried = {step.level: step for step in steps}
+    level: Level = "recomputed"
+    for one in LEVELS[LEVELS.index(level) + 1 :]:
+        if one in tried:
+            if not tried[one].passed:
+                break
+            level = one if tried[one].runs == runs else level
+    return level
 
 
 class Verification(NumbersFile):
@@ -96,7 +127,7 @@ class Verification(NumbersFile):
     """Name and version, `3die-v1/1`."""
     list_sha256: Sha256
     level: Level
-    """The highest that was passed, with all below that were tried."""
+    """What `steps` grant (`highest`)."""
     verified: Date
     by: Line
     evaluator: Evaluator
@@ -111,3 +142,26 @@ class Verification(NumbersFile):
     """Plausibility: nothing is refused for it, and all of it is shown."""
     steps: tuple[Step, ...] = ()
     """Deeper levels, in the order in which they were tried."""
+
+    @model_validator(mode="after")
+    def _follows(self) -> Verification:
+        """A file that somebody has edited contradicts itself, if he does not know all of this."""
+        if list(self.seeds) != sorted(set(self.seeds)):
+            raise ValueError(f"seeds: {self.seeds} are not in order, each once")
+        tried = [step.level for step in self.steps]
+        if len(set(tried)) < len(tried):
+            raise ValueError(f"steps: {', '.join(tried)}; each level can stand once")
+        granted = highest(self.steps, len(self.seeds))
+        if self.level != granted:
+            raise ValueError(f"level is '{self.level}', but its steps grant '{granted}'")
+        failed = [one.name for one in self.checks if not one.ok]
+        if failed:
+            raise ValueError(f"checks: '{failed[0]}' is not ok, and no such entry is verified")
+        for part, named in self.metrics.items():
+            for name, measured in named.items():
+                if len(measured.per_seed) != len(self.seeds):
+                    raise ValueError(
+                        f"metrics: {part}/{name} has {len(measured.per_seed)} values for "
+                        f"{len(self.seeds)} seeds"
+                    )
+        return self

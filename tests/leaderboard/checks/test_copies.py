@@ -4,8 +4,10 @@
   with a few rows changed: refused by name, and both entries are named; self-tests can't be copied.
 - Honest runs that agree by chance or by being perfect pass: perfect ranks, perfect classes of few
   kinds, a constant answer, collapsed networks that meet in half floats.
+- Of two alike the later one is refused: verified later, or else submitted later.
 - Seeds of one entry that are one run are refused.
-- Rotations that follow another entry's are a warning; broken neighbours are no obstacle, and told.
+- Rotations that follow another entry's, and the same wrong classes, are a warning; broken
+  neighbours are no obstacle, and told.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from threedie.benchmark.evaluation.items import Items
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.checks.check import examine_entry
 from threedie.leaderboard.selftests import oracle, write_selftests
+from threedie.leaderboard.verify import verify_entry
 
 
 @pytest.fixture
@@ -104,6 +107,62 @@ def test_a_copy_with_most_rows_changed_a_little_is_a_warning(board: OpenBoard) -
     assert "entries/2026/first, seed 1" in found.near[0].says
     honest = examine_entry(made.entry(board, "third", method=3).place(board), board)
     assert not honest.near
+
+
+def test_the_same_wrong_classes_are_a_warning(board: OpenBoard) -> None:
+    """The likeliest class is taken over but for a few rows, everything else is one's own."""
+    board = made.make(board.root.parent / "larger", made.truth(objects=100))
+    made.entry(board, "first").place(board)
+    theirs = made.predict(board, 1).top5["all"]
+
+    def taken(items: Items) -> Items:
+        own = items.top5["all"]
+        rest = np.stack([np.setdiff1d(np.arange(12), row[:1])[:4] for row in theirs])
+        top5 = np.concatenate([theirs[:, :1], rest], axis=1)
+        top5[::50] = own[::50]
+        return replace(items, top5={**items.top5, "all": top5})
+
+    copy = made.entry(board, "second", method=9).change(0, taken)
+    found = examine_entry(copy.place(board), board)
+    assert not found.problems
+    (warning,) = found.near
+    assert warning.name == "near-copy"
+    assert "seed 0: in " in warning.says
+    assert "entries/2026/first, seed 1 has a wrong class" in warning.says
+    (board.root / "entries/2026/second/submission.json").unlink()
+    assert not examine_entry(made.entry(board, "third", method=3).place(board), board).near
+
+
+def twins(board: OpenBoard, first: str, second: str) -> tuple[Path, Path]:
+    """Two entries of the same predictions, submitted on two days."""
+    return (
+        made.entry(board, "one", method=4).set("submitted", first).place(board),
+        made.entry(board, "two", method=4).set("submitted", second).place(board),
+    )
+
+
+def named(path: Path, board: OpenBoard) -> tuple[list[str], set[str]]:
+    found = examine_entry(path, board)
+    return [err.name for err in found.problems][:1], {warning.name for warning in found.near}
+
+
+def test_of_two_alike_the_later_one_is_refused(board: OpenBoard) -> None:
+    one, two = twins(board, "2026-02-01", "2026-02-02")
+    assert named(one, board) == ([], {"copied-by"})
+    assert named(two, board) == (["copied"], set())
+    one, two = twins(board, "2026-02-01", "2026-02-01")  # nobody was first
+    assert (named(one, board)[0], named(two, board)[0]) == (["copied"], ["copied"])
+
+
+def test_a_verified_entry_is_the_original_whatever_its_copy_says(board: OpenBoard) -> None:
+    one, _ = twins(board, "2026-02-02", "2026-02-03")
+    verify_entry(one, board, by="x", today="2026-02-09").write(one / "verification.json")
+    one, two = twins(board, "2026-02-02", "2026-01-01")  # it claims an earlier day
+    assert named(two, board) == (["copied"], set())
+    again = verify_entry(one, board, by="x", today="2026-03-01")
+    assert {warning.name for warning in again.warnings} == {"copied-by"}
+    (one / "card.md").write_text("# Changed\n")  # what was verified is no more
+    assert named(two, board) == ([], {"copied-by"})
 
 
 def test_another_order_of_rows_is_refused(board: OpenBoard) -> None:

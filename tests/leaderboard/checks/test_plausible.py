@@ -1,7 +1,8 @@
 """Claims proved here, on warnings: they refuse nothing; each is given where it should, only there.
 
-- Few seeds, runs left out, a date in the future, val objects used.
-- Seeds that deviate far less than others' or not at all; numbers as good as knowing the answers.
+- Few seeds, runs left out, a date in the future, val objects used, words of two scripts.
+- Seeds that deviate far less than others' or not at all, or lie far apart; numbers as
+  good as knowing the answers.
 - One answer for every row; ranks that contradict the nearest view; rows that look permuted, by
   object, although the list's order is claimed.
 """
@@ -51,6 +52,16 @@ def test_what_is_declared(board: OpenBoard) -> None:
     assert warned(used, board) == {"val-objects-used"}
 
 
+@pytest.mark.parametrize("field", ["method.name", "method.variant", "submitter.name"])
+def test_words_of_two_scripts(board: OpenBoard, field: str) -> None:
+    cyrillic = "S\u0406E"  # looks like SIE
+    assert warned(made.entry(board).set(field, f"the {cyrillic}"), board) == {"mixed-scripts"}
+    assert (
+        warned(made.entry(board).set(field, "SIE von \u0418\u0432\u0430\u043d \u03b1"), board)
+        == set()
+    )
+
+
 def test_perfect_numbers(board: OpenBoard) -> None:
     truth = oracle(board, 0)
 
@@ -93,6 +104,22 @@ def test_equal_digits(board: OpenBoard) -> None:
         return replace(items, top5={**items.top5, "all": top5})
 
     assert warned(every(made.entry(board), equal), board) == {"equal-digits"}
+
+
+def test_uneven_seeds(board: OpenBoard) -> None:
+    """One honest run beside two that were made better; among few objects this is no sign."""
+
+    def poor(items: Items) -> Items:
+        rng = np.random.default_rng(5)
+        top5 = np.argsort(rng.random((360, 12)), axis=1)[:, :5]
+        return replace(items, top5={**items.top5, "all": top5})
+
+    one = made.entry(board).change(0, poor)
+    assert warned(one, board) == {"uneven-seeds"}
+    found = verify_entry(one.place(board), board, by="x", today=made.TODAY)
+    top1 = found.metrics["all"]["top1"].per_seed
+    assert [w.says[:8] for w in found.warnings] == ["all/top1"]
+    assert f"{top1[0]:.3f} to {max(v for v in top1 if v is not None):.3f}" in found.warnings[0].says
 
 
 def test_one_answer_for_every_row(board: OpenBoard) -> None:

@@ -31,7 +31,7 @@ from threedie.benchmark.evaluation.features import Features
 from threedie.benchmark.evaluation.frozen import MOST_TRAIN_VIEWS, frozen_list, frozen_train
 from threedie.benchmark.evaluation.judge_listed import nearest_listed, ranks_within
 from threedie.benchmark.evaluation.retrieval import MovedSplit, nearest_views, retrieve
-from threedie.errors import ManifestError
+from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard.levels.features import read_features, write_features
 from threedie.leaderboard.levels.request import LevelRequest
 from threedie.leaderboard.levels.run_level import run_level
@@ -57,18 +57,33 @@ def test_features_give_the_predictions_back(world: World, features: Path) -> Non
     assert step.passed, step.says
     assert step.level == "re-probed"
     assert abs(step.deltas["all/mrr_val"]) < 1e-9
-    again = reprobed(world, features)
-    assert again == step
+    assert reprobed(world, features) == step
+    assert step.runs == reprobed(world, features, features).runs == 1  # one run counts once
+
+
+@pytest.mark.parametrize("name", ["board.json", "notes.txt", ".git"])
+def test_features_have_a_folder_of_their_own(world: World, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(ConfigError, match=f"which holds '{name}'"):
+        write_features(world.run, world.data, tmp_path, device="cpu")
+    with pytest.raises(ConfigError, match="a file"):
+        write_features(world.run, world.data, world.run / "config.json", device="cpu")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_features_of_other_weights(world: World, other_run: Path, tmp_path: Path) -> None:
     write_features(other_run, world.data, tmp_path / "f", device="cpu")
-    step = reprobed(world, tmp_path / "f")
-    assert [one.name for one in step.checks if not one.ok] == ["seed-1-features"]
+    with pytest.raises(ConfigError, match="are of seed 1; the entry has 0"):
+        reprobed(world, tmp_path / "f")
     claims = json.loads((tmp_path / "f" / "features.json").read_text())
     claims["seed"] = 0
     (tmp_path / "f" / "features.json").write_text(json.dumps(claims))
-    step = reprobed(world, tmp_path / "f")
+    with pytest.raises(ConfigError, match="are of another checkpoint"):
+        reprobed(world, tmp_path / "f")
+    # The entry's own, as its hash says, are its fault.
+    digest = hashlib.sha256((tmp_path / "f" / "features.json").read_bytes()).hexdigest()
+    named = entry_of(world.run, features={"bytes": 1, "sha256": digest})
+    step = reprobed(world, tmp_path / "f", entry=named)
     failed = {one.name: one.says for one in step.checks if not one.ok}
     assert failed["seed-0-features"] == "another checkpoint"
     # Even with a false checkpoint in features.json, its numbers are others.
@@ -92,7 +107,8 @@ def test_features_that_the_entry_has_named(world: World, features: Path) -> None
     named = {"bytes": 1, "sha256": digest}
     assert reprobed(world, features, entry=entry_of(world.run, features=named)).passed
     other = entry_of(world.run, features={**named, "sha256": "0" * 64})
-    assert "another features.json" in reprobed(world, features, entry=other).checks[0].says
+    with pytest.raises(ConfigError, match=r"another features\.json"):
+        reprobed(world, features, entry=other)
 
 
 def test_retrieval_is_that_of_the_evaluation() -> None:

@@ -32,7 +32,7 @@ def asked(world: World, **changed: object) -> LevelRequest:
 def test_the_same_weights_give_the_same_predictions(world: World) -> None:
     step = run_level("re-run", world.entry, world.board, asked(world, weights=(world.run,)))
     assert step.passed, step.says
-    assert step.level == "re-run"
+    assert (step.level, step.runs) == ("re-run", 1)
     assert step.deltas["all/top1"] == step.deltas["all/mrr_val"] == 0
     assert all(delta == 0 for delta in step.deltas.values())
     names = {one.name for one in step.checks}
@@ -40,9 +40,13 @@ def test_the_same_weights_give_the_same_predictions(world: World) -> None:
 
 
 def test_other_weights_are_not_the_entrys(world: World, other_run: Path) -> None:
-    step = run_level("re-run", world.entry, world.board, asked(world, weights=(other_run,)))
-    assert not step.passed
-    assert [one.name for one in step.checks] == ["checkpoint"]
+    request = asked(world, weights=(world.run, other_run))
+    for level in ("re-run", "fresh-render"):
+        with pytest.raises(ConfigError, match=r"hashes to .* the entry names .* \(seed 0\)"):
+            run_level(level, world.entry, world.board, replace(request, secret_seed=1))
+    silent = entry_of(world.run, checkpoint_sha256=None)
+    with pytest.raises(ConfigError, match="the entry names no checkpoint"):
+        run_level("re-run", silent, world.board, request)
     # Predictions of one run under the checkpoint of another.
     forged = entry_of(
         world.run, checkpoint_sha256=entry_of(other_run).submission.runs[0].checkpoint_sha256
@@ -81,6 +85,22 @@ def test_other_data_are_refused(world: World, tmp_path: Path) -> None:
     request = LevelRequest(data=tmp_path / "other", today=TODAY, weights=(world.run,))
     with pytest.raises(ConfigError, match="train split hashes to"):
         run_level("re-run", world.entry, world.board, request)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"device": "abacus"}, "unknown device 'abacus'"),
+        ({"weights": (Path("absent"),)}, "--weights is 'absent'"),
+        ({"features": (Path("absent"),)}, "--features is 'absent'"),
+        ({"meshes": Path("absent")}, "--meshes is 'absent'"),
+    ],
+)
+def test_wrong_options_are_not_the_entrys_fault(
+    world: World, changed: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        run_level("re-run", world.entry, world.board, asked(world, **changed))
 
 
 @pytest.mark.parametrize(

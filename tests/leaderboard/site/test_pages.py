@@ -238,6 +238,7 @@ def hostile_fakes() -> list[Fake]:
                 {
                     "level": "re-run",
                     "passed": False,
+                    "runs": 3,
                     "on": "2026-02-04",
                     "says": note,
                     "checks": [{"name": "odd", "ok": False, "says": note}],

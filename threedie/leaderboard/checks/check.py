@@ -183,12 +183,16 @@ def _look_at_copies(entry: EntryFiles, found: Examined, board: OpenBoard) -> Non
         return
     unread: list[str] = []
     copies: list[EntryError] = []
-    originals, near = Originals(prints), _near_copies(runs, board)
+    originals, near, own = Originals(prints), _near_copies(runs, board), others.since(entry)
     if near is not None:
         found.near += (w for i, run in enumerate(runs) for w in near.of(run, among=i))
-    for other in others.runs_of_others(entry.path, board, unread):
+    for other, stands in others.runs_of_others(entry.path, board, unread):
         if err := originals.copied_in(print_of(other)):
-            copies.append(err)
+            if own < stands:  # nobody can have an entry refused by copying it
+                says = f"{err.says[:900]} That entry came later, and is the copy."
+                found.near.append(Check(name="copied-by", ok=False, says=says))
+            else:
+                copies.append(err)
         elif near is not None and not other.name.startswith(f"{SELFTESTS}/"):
             found.near += islice(near.of(other), max(0, _MOST_PROBLEMS - len(found.near)))
     left = f"; {len(unread)} could not be read" if unread else ""
@@ -198,8 +202,9 @@ def _look_at_copies(entry: EntryFiles, found: Examined, board: OpenBoard) -> Non
 def _near_copies(runs: list[Run], board: OpenBoard) -> NearCopies | None:
     if board.config.data.views < 2:
         return None
-    pairs = board.truth.listed.pairs()
-    return NearCopies(runs, board.truth.truth.relative(pairs, hemisphere(board.protocol)))
+    listed, truth = board.truth.listed, board.truth.truth
+    target_M4 = truth.relative(listed.pairs(), hemisphere(board.protocol))
+    return NearCopies(runs, target_M4, truth.class_N[listed.object_M])
 
 
 def _seed_problems(found: Examined, prints: list[Print]) -> Iterator[EntryError]:

@@ -30,6 +30,8 @@ _BY_CHANCE = 5.0
 """Rows of a collapsed network meet each other by chance, and so they meet another's."""
 _LOOKED_AT = 2000
 """Rows that are compared for it."""
+SAME_ERRORS, _ERRORS = 0.9, 50
+"""Agreement of two runs where one of them errs, beyond chance; and in how many rows at least."""
 NEAR = 0.2
 """Two runs whose rotations differ by less than this share of their error and spread are near."""
 
@@ -175,15 +177,26 @@ def _kind(member: str) -> str:
     return member.partition(".")[0]
 
 
+def kappa(a_M: Ints, b_M: Ints) -> float:
+    """Cohen's kappa: agreement beyond that of the same answers in any order; 1 is all, 0 chance."""
+    classes = int(max(a_M.max(), b_M.max())) + 2
+    shares = [np.bincount(x_M + 1, minlength=classes) / len(x_M) for x_M in (a_M, b_M)]
+    chance = float((shares[0] * shares[1]).sum())
+    return 0.0 if chance == 1 else (float((a_M == b_M).mean()) - chance) / (1 - chance)
+
+
 class NearCopies:
-    """Runs whose rotations follow another entry's: what can be warned of, and not proved.
+    """Runs that err as another entry's do: what can be warned of, and not proved.
 
     Args:
         runs: an entry's own.
         target_M4: true rotations of the list's rows.
+        class_M: their true classes.
     """
 
-    def __init__(self, runs: Sequence[Run], target_M4: NDArray[np.float64]) -> None:
+    def __init__(self, runs: Sequence[Run], target_M4: NDArray[np.float64], class_M: Ints) -> None:
+        self._class_M = class_M
+        self._classes = [(run.name, run.items.top5["all"][:, 0]) for run in runs]
         self._rows = slice(None, None, max(1, len(target_M4) // _LOOKED_AT))
         self._own = []
         for run in runs:
@@ -200,6 +213,7 @@ class NearCopies:
             other: of another entry, or of this one.
             among: how many of the own runs are looked at, from the first; None: all.
         """
+        yield from self._same_errors(other, among)
         theirs_m4 = other.items.rotation["all"][self._rows]
         for name, rotation_m4, size in self._own[:among]:
             between = float(np.median(geodesic_deg(rotation_m4, theirs_m4)))
@@ -208,5 +222,20 @@ class NearCopies:
                     f"{name}: its rotations differ from those of {other.name} by {between:.1f}°, "
                     f"and err and spread by {size:.1f}° or more; two trainings differ by about as "
                     "much as they err"
+                )
+                yield Check(name="near-copy", ok=False, says=says)
+
+    def _same_errors(self, other: Run, among: int | None) -> Iterator[Check]:
+        """Of classes: two trainings err in other rows, and otherwise."""
+        theirs_M = other.items.top5["all"][:, 0]
+        for name, own_M in self._classes[:among]:
+            wrong_M = (own_M != self._class_M) | (theirs_M != self._class_M)
+            if wrong_M.sum() < _ERRORS:
+                continue
+            own_m, theirs_m = own_M[wrong_M], theirs_M[wrong_M]
+            if kappa(own_m, theirs_m) > SAME_ERRORS:
+                says = (
+                    f"{name}: in {wrong_M.sum():,} rows it or {other.name} has a wrong class, and "
+                    f"in {(own_m == theirs_m).mean():.0%} of them both have the same one"
                 )
                 yield Check(name="near-copy", ok=False, says=says)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from threedie.benchmark.evaluation import items as predictions
 from threedie.errors import ManifestError
-from threedie.leaderboard.board import OpenBoard
+from threedie.leaderboard.board import SELFTESTS, OpenBoard
 from threedie.leaderboard.checks.copies import Run
 from threedie.leaderboard.checks.rows import row_problems
 from threedie.leaderboard.folder import EntryFiles, read_entry
+from threedie.manifests import verification
+from threedie.manifests.verification import Verification
 
 
 def folders_of_others(path: Path, board: OpenBoard) -> list[Path]:
@@ -18,8 +20,23 @@ def folders_of_others(path: Path, board: OpenBoard) -> list[Path]:
     return [p for p in (*board.entries(), *board.selftests()) if p != path]
 
 
-def runs_of_others(path: Path, board: OpenBoard, unread: list[str]) -> Iterator[Run]:
-    """Predictions of all others, one at a time.
+Since = tuple[str, str]
+"""When it was verified, then when it was submitted: of two that are alike, the lesser was first."""
+_NEVER = "9999"
+
+
+def since(entry: EntryFiles) -> Since:
+    """Since when an entry stands. `submitted` is its submitter's word; a verification is not."""
+    try:
+        found = Verification.parse(entry.contents[verification.FILE_NAME], "")
+    except (KeyError, ManifestError):
+        return _NEVER, entry.submission.submitted
+    verified = found.verified if found.entry_sha256 == entry.sha256 else _NEVER
+    return verified, entry.submission.submitted
+
+
+def runs_of_others(path: Path, board: OpenBoard, unread: list[str]) -> Iterator[tuple[Run, Since]]:
+    """Predictions of all others, one at a time, and since when they stand: self-tests, always.
 
     Args:
         path: the entry that is not meant, its whole path.
@@ -32,7 +49,10 @@ def runs_of_others(path: Path, board: OpenBoard, unread: list[str]) -> Iterator[
         except ManifestError as err:
             unread.append(str(err))
             continue
-        yield from _runs(entry, folder.relative_to(board.root).as_posix(), board, unread)
+        shown = folder.relative_to(board.root).as_posix()
+        stands = ("", "") if shown.startswith(f"{SELFTESTS}/") else since(entry)
+        for run in _runs(entry, shown, board, unread):
+            yield run, stands
 
 
 def _runs(entry: EntryFiles, shown: str, board: OpenBoard, unread: list[str]) -> Iterator[Run]:

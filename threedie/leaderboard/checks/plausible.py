@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 import statistics
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from threedie.benchmark.evaluation.items import Items
-from threedie.benchmark.evaluation.metrics import Ints
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.checks.check import Checked
+from threedie.leaderboard.checks.copies import kappa
 from threedie.leaderboard.metrics import METRICS
 from threedie.leaderboard.recompute import Recomputed
 from threedie.manifests.entries import RANKED_RUNS, Submission
@@ -28,6 +29,10 @@ _STEADY = 0.2
 _AGREES, _AT_CHANCE, _MANY = 0.2, 2.0, 50
 _TELLING = (("all", "top1"), ("all", "rotation_r2_uniform"), ("all", "mrr_val"))
 _FEWEST_OTHERS = 3
+_APART = 0.2
+"""Between the best and the worst seed: trainings of one configuration come nearer, as a rule."""
+_BY_OBJECTS = 6.0
+"""Deviations of a share over objects (0.5 / √N at most), which few objects may be apart by."""
 
 
 def warnings_of(
@@ -76,10 +81,26 @@ def _declared(submission: Submission, today: str) -> Iterator[Check]:
             "runs-left-out",
             f"{plural(started, 'run')} started with this configuration, {runs} given",
         )
+    for field, text in (
+        ("method.name", submission.method.name),
+        ("method.variant", submission.method.variant or ""),
+        ("submitter.name", submission.submitter.name),
+    ):
+        if word := _of_two_scripts(text):
+            yield _warning("mixed-scripts", f"{field}: '{word}' has letters of two scripts")
     if submission.submitted > today:
         yield _warning("from-the-future", f"submitted {submission.submitted}, looked at on {today}")
     if submission.training_data.val_objects_used:
         yield _warning("val-objects-used", "val objects were used in training, it says")
+
+
+def _of_two_scripts(text: str) -> str | None:
+    """The first word with letters that look alike and are not: Latin beside Cyrillic or Greek."""
+    for word in text.split():
+        kinds = {unicodedata.name(c, "").partition(" ")[0] for c in word if c.isalpha()}
+        if len(kinds & {"LATIN", "CYRILLIC", "GREEK"}) > 1:
+            return word
+    return None
 
 
 def _seeds(found: Recomputed, others: Sequence[Verification]) -> Iterator[Check]:
@@ -87,6 +108,14 @@ def _seeds(found: Recomputed, others: Sequence[Verification]) -> Iterator[Check]
         own = found.metrics.get(part, {}).get(name)
         if own is None or own.std is None:
             continue
+        known = [value for value in own.per_seed if value is not None]
+        apart = max(known) - min(known)
+        if apart > max(_APART, _BY_OBJECTS * 0.5 / math.sqrt(own.objects)):
+            yield _warning(
+                "uneven-seeds",
+                f"{part}/{name} is {min(known):.3f} to {max(known):.3f} over seeds: trainings of "
+                "one configuration differ by less, as a rule",
+            )
         if len(set(own.per_seed)) == 1 and 0 < abs(own.value or 0) < 1:
             yield _warning(
                 "equal-digits", f"{part}/{name} is the same to the last digit in all seeds"
@@ -148,8 +177,8 @@ def _looks_permuted(items: Items, board: OpenBoard) -> str | None:
     if k < 2 or listed.n_objects < _MANY or len(np.unique(class_N)) < 2:
         return None
     guess_Nk = guess_M.reshape(-1, k)
-    with_views = _agreement(guess_Nk[:, 0], guess_Nk[:, 1])
-    with_truth = _agreement(guess_Nk[:, 0], class_N)
+    with_views = kappa(guess_Nk[:, 0], guess_Nk[:, 1])
+    with_truth = kappa(guess_Nk[:, 0], class_N)
     noise = _AT_CHANCE / math.sqrt(listed.n_objects)
     if with_views > max(_AGREES, 2 * noise) and abs(with_truth) < min(noise, with_views / 4):
         return (
@@ -157,11 +186,3 @@ def _looks_permuted(items: Items, board: OpenBoard) -> str | None:
             f"object's class ({with_truth:.2f}): are these rows of another order?"
         )
     return None
-
-
-def _agreement(a_N: Ints, b_N: Ints) -> float:
-    """Cohen's kappa: agreement beyond that of the same answers in any order; 1 is all, 0 chance."""
-    classes = int(max(a_N.max(), b_N.max())) + 2
-    shares = [np.bincount(x_N + 1, minlength=classes) / len(x_N) for x_N in (a_N, b_N)]
-    chance = float((shares[0] * shares[1]).sum())
-    return 0.0 if chance == 1 else (float((a_N == b_N).mean()) - chance) / (1 - chance)

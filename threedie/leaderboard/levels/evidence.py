@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from threedie.benchmark.evaluation import items
@@ -13,6 +13,7 @@ from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.folder import EntryFiles
 from threedie.manifests.entries import RunInfo
 from threedie.manifests.verification import Check, Level, Step
+from threedie.words import plural
 
 _LONGEST = 1000
 
@@ -54,30 +55,43 @@ def check(name: str, ok: bool, says: str) -> Check:
 
 
 def conclude(
-    level: Level, today: str, says: str, checks: Sequence[Check], deltas: Mapping[str, float]
+    level: Level,
+    entry: EntryFiles,
+    today: str,
+    says: str,
+    checks: Sequence[Check],
+    deltas: Mapping[int, Mapping[str, float]],
 ) -> Step:
-    """A level's step: passed where every check is.
+    """A level's step: passed where every check is; granted where all runs were looked at.
 
     Args:
         level: which.
+        entry: of which.
         today: yyyy-mm-dd.
         says: what was done, in one sentence.
         checks: at least one, or nothing was shown.
-        deltas: what was found again minus what the entry has, by `part/metric`.
+        deltas: what was found again minus what the entry has, of each run that was looked at: by
+            seed, then by `part/metric`.
     """
+    runs, all_runs = len(deltas), len(entry.submission.runs)
     failed = [one.name for one in checks if not one.ok]
     end = f" Failed: {', '.join(failed)}." if failed else ""
+    if runs < all_runs:
+        end = f" {runs} of {plural(all_runs, 'run')}: the level is not granted.{end}"
     return Step(
         level=level,
         passed=bool(checks) and not failed,
+        runs=runs,
         on=today,
         says=f"{says}{end}"[:_LONGEST],
         checks=tuple(checks),
-        deltas={name: float(f"{value:.6g}") for name, value in sorted(deltas.items())},
+        deltas={
+            name: float(f"{value:.6g}") for name, value in sorted(_largest(deltas.values()).items())
+        },
     )
 
 
-def largest(deltas: Sequence[Mapping[str, float]]) -> dict[str, float]:
+def _largest(deltas: Iterable[Mapping[str, float]]) -> dict[str, float]:
     """By name, the delta that is largest in size over the runs."""
     found: dict[str, float] = {}
     for one in deltas:

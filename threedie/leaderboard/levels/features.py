@@ -31,7 +31,7 @@ from pydantic import Field
 
 from threedie import files
 from threedie.benchmark.evaluation.frozen import frozen_train
-from threedie.errors import ManifestError
+from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard.board import OpenBoard
 from threedie.manifests.dataset import Count, Model, Sha256, parse_json, validated
 from threedie.manifests.results import PartName
@@ -222,7 +222,7 @@ def write_features(
     Args:
         run: a run folder.
         data: folder of the data set.
-        out: folder to write into; made where it is not there.
+        out: folder to write into, which holds nothing else; made where it is not there.
         device: where pictures are encoded.
         batch_size: pictures at a time.
 
@@ -237,6 +237,7 @@ def write_features(
     from threedie.benchmark.evaluation.feature_cache import npy_header
     from threedie.leaderboard.levels.encoded_run import encode_run
 
+    _check_own(out)
     encoded = encode_run(run, data, device=device, batch_size=batch_size)
     files.make_directory(out)
     arrays = {}
@@ -246,6 +247,18 @@ def write_features(
     info = validated(FeaturesInfo, {**encoded.about(), "arrays": arrays}, FILE_NAME)
     files.put(out / FILE_NAME, info.model_dump_json(indent=1).encode() + b"\n")
     return out / FILE_NAME
+
+
+def _check_own(out: Path) -> None:
+    """A folder of its own, in which nothing is mixed with or written over."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out is '{out}', a file; a folder is expected.")
+    known = {FILE_NAME, TRAIN, VAL, EMBEDDING, MOVED}
+    foreign = sorted(p.name for p in out.iterdir() if p.name not in known) if out.is_dir() else []
+    if foreign:
+        raise ConfigError(
+            f"--out is '{out}', which holds '{foreign[0]}'; features need a folder of their own."
+        )
 
 
 def _pieces(header: bytes, blocks: Iterator[NDArray[np.float32]]) -> Iterator[bytes]:

@@ -16,10 +16,10 @@ from threedie.benchmark.evaluation.protocols import find_protocol
 from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.folder import EntryFiles
-from threedie.leaderboard.levels.evidence import check, conclude, items_of, largest, open_splits
+from threedie.leaderboard.levels.evidence import check, conclude, items_of, open_splits
 from threedie.leaderboard.levels.fresh_views import Drawn, commitment, draw
 from threedie.leaderboard.levels.request import LevelRequest
-from threedie.leaderboard.levels.rerun import find_run, foreign
+from threedie.leaderboard.levels.rerun import find_run
 from threedie.manifests.verification import Check, Step
 from threedie.render.worker import BLENDER
 from threedie.words import plural
@@ -47,7 +47,8 @@ def fresh_render(
         renderer: `module:class` that draws (tests give a stand-in).
 
     Raises:
-        ConfigError: no weights or secret seed, other data, a data set that can't be continued.
+        ConfigError: no weights or secret seed, others than the entry's, other data, a data set that
+            can't be continued.
         ManifestError: a damaged run or data set.
         RenderError: an object can't be rendered.
     """
@@ -60,12 +61,8 @@ def fresh_render(
     from threedie.benchmark.evaluate_run import of_run
     from threedie.leaderboard.levels.fresh_judge import judge_drawn
 
-    checks, deltas, drawn = list[Check](), list[dict[str, float]](), None
-    for folder in request.weights:
-        loaded, run = find_run(entry, folder)
-        if run is None:
-            checks.append(foreign(folder, loaded))
-            continue
+    checks, deltas, drawn = list[Check](), dict[int, dict[str, float]](), None
+    for folder, (loaded, run) in [(one, find_run(entry, one)) for one in request.weights]:
         drawn = drawn or draw(splits["val"], board.truth.listed, request, renderer=renderer)
         judged = judge_drawn(
             of_run(loaded, folder),
@@ -78,10 +75,9 @@ def fresh_render(
         )
         looked_at, apart = compared(judged, drawn, items_of(entry, run), board.truth)
         checks += [c.model_copy(update={"name": f"seed-{run.seed}-{c.name}"}) for c in looked_at]
-        deltas.append(apart)
-    return conclude(
-        "fresh-render", request.today, _says(request, drawn, len(deltas)), checks, largest(deltas)
-    )
+        deltas[run.seed] = apart
+    says = _says(request, drawn, len(deltas))
+    return conclude("fresh-render", entry, request.today, says, checks, deltas)
 
 
 def compared(
@@ -101,7 +97,7 @@ def compared(
     found = judged.differences(seed=0)
     checks = [_within(name, one) for name, one in found.items()]
     coarse = SIGMAS * found["top1"].sigma if "top1" in found else float("inf")
-    says = f"3 σ of top1 are {coarse:.3f}; above {COARSEST:g}, more objects are needed"
+    says = f"3 σ of top1 are {coarse:.3f}; above {COARSEST:g}, more --objects are needed"
     checks.append(check("resolution", coarse <= COARSEST, says))
     checks.append(_as_submitted(judged, drawn, given, truth))
     return checks, {f"all/{name}": one.fresh - one.control for name, one in found.items()}

@@ -23,7 +23,7 @@ from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.folder import EntryFiles
 from threedie.leaderboard.levels.agree import Tolerance, agreement
-from threedie.leaderboard.levels.evidence import check, conclude, items_of, largest, open_splits
+from threedie.leaderboard.levels.evidence import check, conclude, items_of, open_splits
 from threedie.leaderboard.levels.features import SubmittedFeatures, read_features
 from threedie.leaderboard.levels.request import LevelRequest
 from threedie.manifests.entries import RunInfo
@@ -65,19 +65,16 @@ def reprobe(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
         request: with the data set and folders of features.
 
     Raises:
-        ConfigError: no features, or other data.
+        ConfigError: no features, others than the entry's, or other data.
         ManifestError: features of another form (named), or a damaged data set.
     """
     if not request.features:
         raise ConfigError("level re-probed needs features: give --features FOLDER.")
     train = open_splits(board, request.data)["train"]
-    checks, deltas = list[Check](), list[dict[str, float]]()
-    for folder in request.features:
-        given = read_features(folder, board, len(train))
-        run, problems = _run_of(entry, given, folder)
-        checks += problems
-        if run is None:
-            continue
+    checks, deltas = list[Check](), dict[int, dict[str, float]]()
+    opened = [(one, read_features(one, board, len(train))) for one in request.features]
+    for given, run in [(given, _run_of(entry, given, folder)) for folder, given in opened]:
+        checks.append(_fits(entry, run, given))
         found = probed(given, train, board, seed=0, device=request.device, tell=request.tell)
         whole = given.info.train_views == train.n_views
         tolerance = TOLERANCE if whole else FEWER_VIEWS
@@ -85,32 +82,46 @@ def reprobe(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
             items_of(entry, run), found, board.truth, tolerance, seed=run.seed
         )
         checks += looked_at
-        deltas.append(apart)
+        deltas[run.seed] = apart
     says = (
-        f"{plural(len(deltas), 'run')} of {len(entry.submission.runs)}: probes trained anew on the "
-        "submitted features, retrieval from the submitted embeddings."
+        f"{plural(len(deltas), 'run')}: probes trained anew on the submitted features, retrieval "
+        "from the submitted embeddings."
     )
-    return conclude("re-probed", request.today, says, checks, largest(deltas))
+    return conclude("re-probed", entry, request.today, says, checks, deltas)
 
 
-def _run_of(
-    entry: EntryFiles, given: SubmittedFeatures, folder: Path
-) -> tuple[RunInfo | None, list[Check]]:
-    """Which run features are of, and what does not fit it."""
-    info, model = given.info, entry.submission.model
-    same = [run for run in entry.submission.runs if run.seed == info.seed]
-    if not same:
-        says = f"{folder.name} is of seed {info.seed}, which the entry does not have"
-        return None, [check(f"seed-{info.seed}-features", False, says)]
-    run, wrong = same[0], []
+def _run_of(entry: EntryFiles, given: SubmittedFeatures, folder: Path) -> RunInfo:
+    """Which run features are of.
+
+    Raises:
+        ConfigError: of none: they are somebody else's, or of another training.
+    """
+    info, runs = given.info, {run.seed: run for run in entry.submission.runs}
+    run = runs.get(info.seed)
+    wrong = None
+    if run is None:
+        wrong = f"are of seed {info.seed}; the entry has {', '.join(map(str, sorted(runs)))}"
+    elif run.features is not None:
+        if run.features.sha256 != given.info_sha256:
+            wrong = "have another features.json than runs[].features names"
+    elif run.checkpoint_sha256 not in (None, info.checkpoint_sha256):
+        wrong = "are of another checkpoint than runs[].checkpoint_sha256"
+    if run is None or wrong:
+        raise ConfigError(
+            f"--features {folder}: these {wrong}. Nothing was verified; give the entry's own."
+        )
+    return run
+
+
+def _fits(entry: EntryFiles, run: RunInfo, given: SubmittedFeatures) -> Check:
+    """Whether the entry's own features are what it says."""
+    info, model, wrong = given.info, entry.submission.model, list[str]()
     if info.parts != model.parts or info.arrays["train.npy"].columns != model.dim:
         wrong.append(f"parts {info.parts} of {info.arrays['train.npy'].columns} columns")
     if run.checkpoint_sha256 not in (None, info.checkpoint_sha256):
         wrong.append("another checkpoint")
-    if run.features is not None and run.features.sha256 != given.info_sha256:
-        wrong.append("another features.json than runs[].features names")
     says = "; ".join(wrong) or "of the entry's run, parts and columns"
-    return run, [check(f"seed-{info.seed}-features", not wrong, says)]
+    return check(f"seed-{info.seed}-features", not wrong, says)
 
 
 def probed(

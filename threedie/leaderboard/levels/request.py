@@ -40,6 +40,12 @@ class LevelRequest:
     def __post_init__(self) -> None:
         if not self.data.is_dir():
             raise ConfigError(f"--data is '{self.data}'; there is no such folder.")
+        for option, folders in (("--weights", self.weights), ("--features", self.features)):
+            for folder in folders:
+                if not folder.is_dir():
+                    raise ConfigError(f"{option} is '{folder}'; there is no such folder.")
+        if self.meshes is not None and not self.meshes.exists():
+            raise ConfigError(f"--meshes is '{self.meshes}'; there is no such folder or archive.")
         if self.secret_seed is not None and not 0 <= self.secret_seed < MOST_SEED:
             raise ConfigError("--secret-seed must be 0 … 2^128 − 1.")
         if self.objects < 2 or self.views < 1:

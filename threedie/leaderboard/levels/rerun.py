@@ -13,7 +13,7 @@ from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard
 from threedie.leaderboard.folder import EntryFiles
 from threedie.leaderboard.levels.agree import agreement
-from threedie.leaderboard.levels.evidence import check, conclude, items_of, largest, open_splits
+from threedie.leaderboard.levels.evidence import conclude, items_of, open_splits
 from threedie.leaderboard.levels.reprobe import TOLERANCE as PROBE_NOISE
 from threedie.leaderboard.levels.request import LevelRequest
 from threedie.manifests.entries import RunInfo
@@ -37,35 +37,30 @@ def rerun(entry: EntryFiles, board: OpenBoard, request: LevelRequest) -> Step:
         request: with the data set and run folders.
 
     Raises:
-        ConfigError: no weights, other data, or a run that the entry does not have.
+        ConfigError: no weights, other data, or weights that the entry does not name.
         ManifestError: a damaged run or data set.
     """
     if not request.weights:
         raise ConfigError("level re-run needs the weights: give --weights RUN, a run folder.")
     open_splits(board, request.data)
-    checks, deltas = list[Check](), list[dict[str, float]]()
-    for folder in request.weights:
-        loaded, run = find_run(entry, folder)
-        if run is None:
-            checks.append(foreign(folder, loaded))
-            continue
+    checks, deltas = list[Check](), dict[int, dict[str, float]]()
+    for folder, (loaded, run) in [(one, find_run(entry, one)) for one in request.weights]:
         found = _evaluated(loaded, folder, board, request)
         given = items_of(entry, run)
         looked_at, apart = agreement(given, found, board.truth, TOLERANCE, seed=run.seed)
         checks += looked_at
-        deltas.append(apart)
+        deltas[run.seed] = apart
     says = (
-        f"{plural(len(deltas), 'run')} of {len(entry.submission.runs)} evaluated again on the "
-        f"submitted weights ({request.device})."
+        f"{plural(len(deltas), 'run')} evaluated again on the submitted weights ({request.device})."
     )
-    return conclude("re-run", request.today, says, checks, largest(deltas))
+    return conclude("re-run", entry, request.today, says, checks, deltas)
 
 
-def find_run(entry: EntryFiles, folder: Path) -> tuple[LoadedRun, RunInfo | None]:
+def find_run(entry: EntryFiles, folder: Path) -> tuple[LoadedRun, RunInfo]:
     """A run folder's method, and which of the entry's runs has its checkpoint.
 
     Raises:
-        ConfigError: its encoder is the submitter's own code.
+        ConfigError: its encoder is the submitter's own code, or no run has its checkpoint.
         ManifestError: no run, or a damaged one.
     """
     from threedie.benchmark.evaluate_run import is_own
@@ -79,19 +74,27 @@ def find_run(entry: EntryFiles, folder: Path) -> tuple[LoadedRun, RunInfo | None
             "which a verifier does not run. Ask for features, and verify by re-probed."
         )
     loaded = load_run(folder)
-    same = [
-        run for run in entry.submission.runs if run.checkpoint_sha256 == loaded.checkpoint_sha256
+    for run in entry.submission.runs:
+        if run.checkpoint_sha256 == loaded.checkpoint_sha256:
+            return loaded, run
+    raise ConfigError(f"--weights {folder}: {_foreign(entry, loaded.checkpoint_sha256)}")
+
+
+def _foreign(entry: EntryFiles, digest: str) -> str:
+    """Why weights are not the entry's, and what to do."""
+    known = [
+        f"{run.checkpoint_sha256[:12]}… (seed {run.seed})"
+        for run in entry.submission.runs
+        if run.checkpoint_sha256
     ]
-    return loaded, same[0] if same else None
-
-
-def foreign(folder: Path, loaded: LoadedRun) -> Check:
-    """The check that a run folder of another checkpoint fails."""
-    return check(
-        "checkpoint",
-        False,
-        f"{folder.name}: its checkpoint hashes to {loaded.checkpoint_sha256[:12]}…, which no run "
-        "of the entry names (runs[].checkpoint_sha256)",
+    if not known:
+        return (
+            "the entry names no checkpoint (runs[].checkpoint_sha256), so no weights can be held "
+            "against it. Nothing was verified; ask its submitter for an entry that names them."
+        )
+    return (
+        f"its checkpoint hashes to {digest[:12]}…; the entry names {', '.join(known)}. Nothing was "
+        "verified; give the run folder of one of these."
     )
 
 

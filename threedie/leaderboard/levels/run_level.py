@@ -23,9 +23,14 @@ def run_level(level: str, entry: EntryFiles, board: OpenBoard, request: LevelReq
         request: data set, weights, features, secret seed: what the level needs.
 
     Raises:
-        ConfigError: a level that is not offered, or something that it needs is not given.
+        ConfigError: a level that is not offered; something that it needs is not given, or is not
+            the entry's: nothing was verified.
         ManifestError: damaged data, weights or features.
     """
+    if level in OFFERED:
+        from threedie.benchmark.evaluation.encoder import choose_device
+
+        choose_device(request.device)  # before anything is read
     if level == "re-probed":
         from threedie.leaderboard.levels.reprobe import reprobe
 
