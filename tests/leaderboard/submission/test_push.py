@@ -134,14 +134,30 @@ def test_an_id_is_taken_wherever_it_stands(
 
 
 def test_what_is_no_board_is_named(packed: Path, tmp_path: Path) -> None:
-    empty = Repository.bare(tmp_path / "empty.git")
+    other = Repository.bare(tmp_path / "other.git")
+    with pytest.raises(ManifestError, match=r"is empty\. `3die leaderboard init BOARD`"):
+        push_entry(read_entry(packed), str(other.path))
+    other.commit({"README.md": b"no board"})
     with pytest.raises(ManifestError, match=r"is no board: it has no board\.json"):
-        push_entry(read_entry(packed), str(empty.path))
+        push_entry(read_entry(packed), str(other.path))
     (tmp_path / "folder").mkdir()
     with pytest.raises(ThreedieError, match="no git repository there"):
         push_entry(read_entry(packed), str(tmp_path / "folder"))
     with pytest.raises(ConfigError, match="no such folder"):
         push_entry(read_entry(packed), str(tmp_path / "gone"))
+
+
+def test_a_bare_repository_of_gits_own_settings_is_a_board(
+    board: Repository, packed: Path
+) -> None:
+    """`git init --bare` leaves HEAD at master, and a board is on main."""
+    board.git("symbolic-ref", "HEAD", "refs/heads/master")
+    push_entry(read_entry(packed), str(board.path))
+    assert board.git("rev-parse", "entry/sie-ours~1") == board.git("rev-parse", "main")
+    board.git("branch", "-m", "main", "trunk")
+    board.git("symbolic-ref", "HEAD", "refs/heads/master")
+    with pytest.raises(ManifestError, match="git symbolic-ref HEAD refs/heads/BRANCH"):
+        push_entry(read_entry(packed), str(board.path))
 
 
 def test_an_unknown_user_is_told_what_to_do(
@@ -210,7 +226,7 @@ def test_an_ext_transport_of_the_users_own_settings_is_off(
         "[protocol]\n\tallow = always\n".encode(),
     )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
-    with pytest.raises(ThreedieError, match="git clone"):
+    with pytest.raises(ThreedieError, match="git ls-remote"):
         push_entry(read_entry(packed), "https://board.example/x")
     assert not marker.exists()
 
@@ -340,6 +356,42 @@ def test_a_stop_ends_git_and_removes_the_clone(
     assert process.returncode == 1
     assert said.decode().startswith("stopped.")
     assert _is_gone(int(child.read_text()))
+
+
+STOPPING_GIT = """#!/bin/sh
+case "$*" in
+  *" {command} "*)
+    kill -INT $PPID
+    clone=$(ls -d "$TMPDIR"/3die-push-*)
+    (while :; do : > "$clone/$(date +%N)" || exit; done) &
+    {git} "$@"; kill -INT $PPID ;;
+  *) exec {git} "$@" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("command", ["ls-remote", "clone", "sparse-checkout", "commit", "push"])
+def test_a_stop_at_any_step_removes_the_clone(
+    board: Repository, packed: Path, tmp_path: Path, command: str
+) -> None:
+    """Also where something that git has started goes on to write into it, and Ctrl-C comes twice.
+
+    The fixture `temporary` looks that nothing is left.
+    """
+    script = tmp_path / "bin" / "git"
+    files.make_directory(script.parent)
+    real = f"{run_git('--exec-path')}/git"
+    files.put(script, STOPPING_GIT.format(command=command, git=real).encode())
+    script.chmod(0o755)
+    ended = subprocess.run(
+        [sys.executable, "-m", "threedie", "submit", str(packed), "--push", str(board.path)],
+        env={**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.stderr.decode().startswith("stopped.")
+    assert b"Traceback" not in ended.stderr
+    assert ended.returncode == 1
 
 
 def test_a_git_that_hangs_is_ended(

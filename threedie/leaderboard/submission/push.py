@@ -7,7 +7,6 @@ links and hooks, and its entries are not fetched. The clone is gone afterwards, 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from threedie.data.urls import shown
 from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard.changes import one_new_entry, same_slug
 from threedie.leaderboard.folder import EntryFiles, is_submitted
-from threedie.leaderboard.git import git, knows_user, repository, told
+from threedie.leaderboard.git import FIRST_BRANCH, git, knows_user, repository, told
+from threedie.leaderboard.submission.aside import aside
 from threedie.manifests.boards import FILE_NAME
 
 _TRANSFER_S = 1800.0
@@ -72,12 +72,12 @@ def push_entry(
 @contextmanager
 def _cloned(place: str) -> Iterator[Path]:
     """The tip of the board without its entries' files, for as long as the block runs."""
-    with tempfile.TemporaryDirectory(prefix="3die-push-") as temporary:
-        clone = Path(temporary) / "board"
+    with aside("3die-push-") as temporary:
+        clone = temporary / "board"
         git(
             *("clone", "--quiet", "--no-local", "--depth=1", "--single-branch", "--no-tags"),
             *("--filter=blob:none", "--sparse", "--template=", "--no-recurse-submodules"),
-            *("--", place, str(clone)),
+            *(*_branch(place, temporary), "--", place, str(clone)),
             timeout_s=_TRANSFER_S,
         )
         if not (clone / FILE_NAME).is_file():
@@ -91,6 +91,32 @@ def _cloned(place: str) -> Iterator[Path]:
                 "user.name NAME` and `git config --global user.email ADDRESS`, and try again."
             )
         yield clone
+
+
+def _branch(place: str, at: Path) -> tuple[str, ...]:
+    """Git's option for the board's branch: HEAD's, or main where HEAD names one that is not there.
+
+    Such a HEAD is what `git init --bare` leaves: master, whatever is pushed later.
+
+    Raises:
+        ManifestError: an empty repository, or neither branch.
+    """
+    listed = git("ls-remote", "--", place, "HEAD", "refs/heads/*", at=at).decode("utf-8", "replace")
+    refs = {line.partition("\t")[2] for line in listed.splitlines()}
+    if "HEAD" in refs:
+        return ()
+    if f"refs/heads/{FIRST_BRANCH}" in refs:
+        return ("--branch", FIRST_BRANCH)
+    if not refs:
+        raise ManifestError(
+            f"{shown(place)} is empty. `3die leaderboard init BOARD` makes a board; then, in it: "
+            f"`git push {shown(place)} {FIRST_BRANCH}`."
+        )
+    raise ManifestError(
+        f"HEAD of {shown(place)} names a branch that is not there, and it has no {FIRST_BRANCH}. "
+        f"In it: `git symbolic-ref HEAD refs/heads/BRANCH`, with the board's branch; "
+        f"`git init --bare -b {FIRST_BRANCH}` makes a repository whose HEAD is {FIRST_BRANCH}."
+    )
 
 
 def _check_free(clone: Path, slug: str, branch: str) -> None:

@@ -6,7 +6,6 @@ less than it could be is a note.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from threedie.leaderboard.board import OpenBoard, open_board
 from threedie.leaderboard.checks.check import check_entry
 from threedie.leaderboard.checks.texts import text_problems
 from threedie.leaderboard.folder import CARD, CITATION, CONFIG, EntryFiles, is_submitted, read_entry
+from threedie.leaderboard.submission.aside import aside
 from threedie.leaderboard.submission.declared import LAST_EPOCH, Declared, submission
 from threedie.leaderboard.submission.packed_texts import (
     card_md,
@@ -72,8 +72,8 @@ def submit(request: SubmitRequest, *, today: str) -> Packed:
     board = None if request.board is None else open_board(request.board)
     contents, entry, notes = _packed(request, today)
     target = request.out / entry.id
-    with tempfile.TemporaryDirectory(prefix="3die-submit-") as temporary:
-        tried = Path(temporary) / entry.id
+    with aside("3die-submit-") as temporary:
+        tried = temporary / entry.id
         files.put_folder(tried, contents)
         check(tried, board)
     _put(target, contents, force=request.force)
