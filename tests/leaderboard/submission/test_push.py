@@ -6,7 +6,8 @@ Claims proved here:
   git's user; the main branch is as it was; it works by path, by file:// and from within another
   repository's hook.
 - The clone holds no other entry's files, and is gone afterwards: after success, refusal, Ctrl-C.
-- An id or a branch that is there, a repository that is no board, an unknown user, no git: one line.
+- The same entry again is no error. An id or another entry's branch that is there, a repository that
+  is no board, an unknown user, no git: one line.
 - Options in disguise, transports that run commands, links and hooks of the repository do nothing.
 - Git's complaints become one line with what to do, without passwords; a git that hangs is ended.
 """
@@ -113,11 +114,54 @@ def test_a_trial_verification_stays_at_home(
     assert "verification.json" not in listed.replace("entries/2025", "")
 
 
-def test_an_id_or_branch_that_is_there_is_refused(board: Repository, packed: Path) -> None:
+def test_the_same_again_is_there_already(board: Repository, packed: Path) -> None:
+    first = push_entry(read_entry(packed), str(board.path))
+    assert first.is_new
+    board.commit({"entries/2026/meanwhile/card.md": b"x"})
+    again = push_entry(read_entry(packed), f"file://{board.path}")
+    assert not again.is_new
+    assert again.commit == first.commit == board.git("rev-parse", "entry/sie-ours")
+    ended = three_die(str(packed), "--push", str(board.path))
+    assert ended.returncode == 0, ended.stderr
+    assert "entry/sie-ours is there already" in ended.stdout
+
+
+def three_die(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`3die submit`."""
+    command = [sys.executable, "-m", "threedie", "submit", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_what_a_packed_entry_says_itself_is_no_option(board: Repository, packed: Path) -> None:
+    ended = three_die(str(packed), "--push", str(board.path), "--name", "X", "--id", "x-y-z")
+    assert ended.returncode == 2
+    assert "is an entry already, and --name, --id would change nothing of it" in ended.stderr
+    assert board.git("branch", "--list", "entry/*") == ""
+
+
+def test_a_copy_is_found_with_a_whole_clone(packed: Path, tmp_path: Path) -> None:
+    """The clone of --push has no other entry's predictions; --board PATH has."""
+    board = bare_board(tmp_path / "copied.git", others=False)
+    theirs = {f"entries/2025/theirs/{name}": c for name, c in tree(packed).items()}
+    said = theirs["entries/2025/theirs/submission.json"].replace(b"sie-ours", b"theirs")
+    board.commit(theirs | {"entries/2025/theirs/submission.json": said})
+    whole = tmp_path / "whole"
+    run_git("clone", "--quiet", str(board.path), str(whole))
+    ended = three_die(str(packed), "--push", str(board.path), "--board", str(whole))
+    assert ended.returncode == 1
+    assert "theirs" in ended.stderr
+    assert board.git("branch", "--list", "entry/*") == ""
+
+
+def test_an_id_or_branch_that_is_there_is_refused(
+    board: Repository, packed: Path, tmp_path: Path
+) -> None:
     entry = read_entry(packed)
     push_entry(entry, str(board.path))
-    with pytest.raises(ManifestError, match="has a branch entry/sie-ours already"):
-        push_entry(entry, str(board.path))
+    other = tmp_path / "sie-ours"
+    files.put_folder(other, {**tree(packed), "card.md": b"# another\n"})
+    with pytest.raises(ManifestError, match="has a branch entry/sie-ours already, with other"):
+        push_entry(read_entry(other), str(board.path))
     board.git("update-ref", "refs/heads/main", board.git("rev-parse", "entry/sie-ours"))
     board.git("update-ref", "-d", "refs/heads/entry/sie-ours")
     with pytest.raises(ManifestError, match="has entries/2026/sie-ours already"):
@@ -147,9 +191,7 @@ def test_what_is_no_board_is_named(packed: Path, tmp_path: Path) -> None:
         push_entry(read_entry(packed), str(tmp_path / "gone"))
 
 
-def test_a_bare_repository_of_gits_own_settings_is_a_board(
-    board: Repository, packed: Path
-) -> None:
+def test_a_bare_repository_of_gits_own_settings_is_a_board(board: Repository, packed: Path) -> None:
     """`git init --bare` leaves HEAD at master, and a board is on main."""
     board.git("symbolic-ref", "HEAD", "refs/heads/master")
     push_entry(read_entry(packed), str(board.path))

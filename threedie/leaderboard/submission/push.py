@@ -35,6 +35,8 @@ class Pushed:
     """In the repository."""
     link: str | None
     """Where the server says that a pull request is opened, if it does."""
+    is_new: bool = True
+    """False: the branch was there, with these very files; `commit` is its end."""
 
 
 def push_entry(
@@ -50,23 +52,42 @@ def push_entry(
 
     Raises:
         ConfigError: no such place, git is missing or does not know its user.
-        ManifestError: it is no board, or has this id or branch already.
+        ManifestError: it is no board, or has this id already, or a branch of it with other files.
         GitError: git failed; one line with what to do.
     """
     slug, year = entry.submission.id, entry.submission.submitted[:4]
     branch, folder = f"entry/{slug}", f"entries/{year}/{slug}"
     place = repository(to)
     with _cloned(place) as clone:
-        _check_free(clone, slug, branch)
+        if taken := same_slug(clone, "HEAD", slug):
+            raise ManifestError(f"the board has {taken} already; give another --id.")
+        there = _fetched(clone, branch)
         git("sparse-checkout", "add", folder, at=clone)
         _write(clone / folder, entry)
         if check is not None:
             check(clone / folder, clone)
-        commit = _commit(clone, branch, folder, entry)
-        said = told(
-            "push", "--quiet", "origin", f"{branch}:{branch}", at=clone, timeout_s=_TRANSFER_S
-        )[1]
-    return Pushed(branch=branch, commit=commit, folder=folder, link=_link(said, place))
+        commit, said = _commit(clone, branch, folder, entry), ""
+        if there is None:
+            said = _push(clone, branch)
+        elif _tree(clone, there, folder) != _tree(clone, commit, folder):
+            raise ManifestError(
+                f"the repository has a branch {branch} already, with other files. If it is yours "
+                f"and to be replaced: `git push REPOSITORY --delete {branch}`. Otherwise give "
+                "another --id."
+            )
+    return Pushed(
+        branch=branch,
+        commit=there or commit,
+        folder=folder,
+        link=_link(said, place),
+        is_new=there is None,
+    )
+
+
+def _push(clone: Path, branch: str) -> str:
+    return told("push", "--quiet", "origin", f"{branch}:{branch}", at=clone, timeout_s=_TRANSFER_S)[
+        1
+    ]
 
 
 @contextmanager
@@ -119,14 +140,18 @@ def _branch(place: str, at: Path) -> tuple[str, ...]:
     )
 
 
-def _check_free(clone: Path, slug: str, branch: str) -> None:
-    if taken := same_slug(clone, "HEAD", slug):
-        raise ManifestError(f"the board has {taken} already; give another --id.")
-    if git("ls-remote", "--heads", "origin", f"refs/heads/{branch}", at=clone).strip():
-        raise ManifestError(
-            f"the repository has a branch {branch} already. If it is yours and to be replaced: "
-            f"`git push REPOSITORY --delete {branch}`. Otherwise give another --id."
-        )
+def _fetched(clone: Path, branch: str) -> str | None:
+    """The end of a branch that the repository has already, without its files."""
+    name = f"refs/heads/{branch}"
+    if not git("ls-remote", "--heads", "origin", name, at=clone).strip():
+        return None
+    git("fetch", "--quiet", "--depth=1", "--no-tags", "origin", name, at=clone)
+    return git("rev-parse", "--verify", "FETCH_HEAD^{commit}", at=clone).decode().strip()
+
+
+def _tree(clone: Path, commit: str, folder: str) -> bytes:
+    """Git's hash over all of a folder; empty where there is none."""
+    return git("ls-tree", "-d", commit, "--", folder, at=clone)
 
 
 def _write(folder: Path, entry: EntryFiles) -> None:
