@@ -146,8 +146,6 @@ def submit(
         if board is not None:
             check(folder, open_board(board))
     else:
-        if out_folder is None:
-            raise ConfigError("--out is missing: the folder in which the entry is made.")
         request = SubmitRequest(
             runs=tuple(runs),
             out=out_folder,

@@ -189,4 +189,4 @@ def _complaint(command: str, said: str) -> str:
     line = (marked or lines or ["it says nothing"])[-1 if not marked else 0]
     advice = next((does for what, does in _ABOUT.items() if re.search(what, said)), None)
     hint = f" {advice[0].upper()}{advice[1:]}." if advice else ""
-    return f"git {command}: {printable(shown(line), longest=300)}.{hint}"
+    return f"git {command}: {printable(shown(line), longest=300).rstrip('.')}.{hint}"

@@ -31,6 +31,7 @@ from threedie.errors import ConfigError, ManifestError, ThreedieError
 from threedie.leaderboard import git as our_git
 from threedie.leaderboard.folder import read_entry
 from threedie.leaderboard.submission.push import push_entry
+from threedie.leaderboard.submission.submit import push
 
 NAMES = {
     "submission.json",
@@ -345,6 +346,17 @@ def test_complaints_hold_no_password(tmp_path: Path) -> None:
     assert "pw123" not in complaint
     assert "token" not in complaint
     assert "It asks who you are" in complaint
+    assert our_git._complaint("push", "fatal: no.\n") == "git push: fatal: no."
+
+
+def test_a_broken_board_is_told_by_the_repositorys_name(
+    board: Repository, packed: Path, temporary: Path
+) -> None:
+    board.commit({"board.json": b"{"})
+    with pytest.raises(ManifestError) as caught:
+        push(packed, str(board.path))
+    assert str(caught.value).startswith(f"{board.path}/board.json")
+    assert str(temporary) not in str(caught.value)
 
 
 FAKE_GIT = """#!/bin/sh
