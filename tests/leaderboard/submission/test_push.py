@@ -417,7 +417,7 @@ case "$*" in
   *" {command} "*)
     kill -INT $PPID
     clone=$(ls -d "$TMPDIR"/3die-push-*)
-    (while :; do : > "$clone/$(date +%N)" || exit; done) &
+    (for i in $(seq 2000); do : > "$clone/$(date +%N)" || exit; done) &
     {git} "$@"; kill -INT $PPID ;;
   *) exec {git} "$@" ;;
 esac
@@ -442,6 +442,7 @@ def test_a_stop_at_any_step_removes_the_clone(
         env={**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"},
         capture_output=True,
         check=False,
+        timeout=60,
     )
     assert ended.stderr.decode().startswith("stopped.")
     assert b"Traceback" not in ended.stderr
