@@ -136,7 +136,7 @@ def test_a_broken_file_costs_itself_only(tmp_path: Path) -> None:
     found, left_out = read_entries([bad, good, tmp_path / "gone"])
     assert [entry.path for entry in found] == [good / "results.json"]
     assert len(left_out) == 2
-    with pytest.raises(ConfigError, match="no results to compare"):
+    with pytest.raises(ConfigError, match="there are no results"):
         read_entries([bad])
 
 

@@ -6,7 +6,8 @@ Claims proved here:
 - Everything else is refused, and every file that is wrong is named: a second entry, a file outside,
   one of the maintainers, a changed, removed or replaced file, links, submodules, programs, foreign
   names, names that escape, an id that stands already, nothing at all.
-- What main has gained meanwhile is not held against a branch (three dots).
+- What main has gained meanwhile is not held against a branch (three dots), but for its id.
+- Nothing comes with a branch's history that its end does not have; several commits may be.
 - Revisions can't be options; names of files can't break out of a message.
 """
 
@@ -162,3 +163,62 @@ def test_a_name_can_not_break_a_message(board: Repository) -> None:
         one_new_entry(board.path, "main..theirs")
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+def test_an_id_that_main_gained_meanwhile_is_refused(board: Repository) -> None:
+    board.commit(FILES, branch="theirs")
+    board.commit({"entries/2025/sie-ours/card.md": b"x"})
+    with pytest.raises(EntryError, match="entries/2025/sie-ours is there already"):
+        one_new_entry(board.path, "main...theirs")
+
+
+@pytest.mark.parametrize("where", ["movie.mp4", f"{ENTRY}/card.md", f"{OLD}/card.md"])
+@pytest.mark.parametrize("merged", [False, True])
+def test_nothing_is_smuggled_in_by_history(board: Repository, where: str, merged: bool) -> None:
+    """An earlier commit holds it, the end does not, and a merge would keep it for ever."""
+    board.commit(FILES, branch="theirs")
+    wanted = board.git("rev-parse", "theirs^{tree}")
+    board.commit({where: b"100 MB of something else"}, branch="theirs", start="theirs")
+    back = {where: b"x"} if where.startswith(ENTRY) else {}
+    back |= {where: b"old"} if where.startswith(OLD) else {}
+    removed = (where,) if where == "movie.mp4" else ()
+    board.commit(back, removed=removed, branch="theirs", start="theirs")
+    assert board.git("rev-parse", "theirs^{tree}") == wanted
+    revisions = "main...theirs"
+    if merged:  # as CI sees it
+        tree = board.git("rev-parse", "theirs^{tree}")
+        merge = board.git("commit-tree", tree, "-p", "main", "-p", "theirs", "-m", "x")
+        revisions = f"{merge}^1..{merge}"
+    with pytest.raises(EntryError, match="1 contents that its end has not") as caught:
+        one_new_entry(board.path, revisions)
+    assert caught.value.name == "changes-history"
+    assert where in str(caught.value)
+
+
+def test_several_commits_and_a_main_that_moves_are_one_entry(board: Repository) -> None:
+    names = sorted(FILES)
+    board.commit({"README.md": b"newer"})
+    board.commit({names[0]: b"1"}, branch="theirs")
+    board.commit({"README.md": b"newest"})
+    board.commit(dict.fromkeys(names[1:], b"2"), branch="theirs", start="theirs")
+    assert one_new_entry(board.path, "main...theirs") == ENTRY
+    board.commit({"README.md": b"newest"}, branch="joined", start="theirs")
+    tree = board.git("rev-parse", "joined^{tree}")
+    merge = board.git("commit-tree", tree, "-p", "theirs", "-p", "main", "-m", "x")
+    assert one_new_entry(board.path, f"main...{merge}") == ENTRY
+
+
+def test_a_shallow_clone_that_lacks_the_changes_history_is_told(
+    board: Repository, tmp_path: Path
+) -> None:
+    board.commit(FILES, branch="theirs")
+    clone = tmp_path / "clone"
+    options = ("--quiet", "--depth=1", "--no-single-branch", "--no-local")
+    run_git("clone", *options, f"file://{board.path}", str(clone))
+    for revisions in ("main..theirs", "main...theirs"):
+        with pytest.raises(ConfigError, match="git fetch --unshallow"):
+            one_new_entry(clone, revisions)
+    run_git("fetch", "--quiet", "--unshallow", at=clone)
+    assert one_new_entry(clone, "main...theirs") == ENTRY  # origin's: only main is checked out
+    with pytest.raises(ConfigError, match="nor a fetched branch of that name: `git fetch"):
+        one_new_entry(clone, "main...gone")

@@ -78,7 +78,7 @@ def read_entries(paths: Iterable[Path]) -> tuple[list[Entry], list[str]]:
                 left_out.append(str(err))
     if not entries:
         reasons = "\n".join(f"  {line}" for line in left_out[:8])
-        raise ConfigError(f"no results to compare.\n{reasons}" if reasons else "no results given.")
+        raise ConfigError(f"there are no results.\n{reasons}" if reasons else "no results given.")
     return entries, left_out
 
 

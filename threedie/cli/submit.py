@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from threedie.leaderboard.submission.submit import Packed
 
 
+_OF_PUSHING = {"runs", "push", "board"}
+
+
 @app.command()
 def submit(
+    ctx: typer.Context,
     runs: Annotated[
         list[Path],
         typer.Argument(
@@ -125,8 +129,9 @@ def submit(
 
     3die submit my-entry/sie-ours --push https://host.org/board.git
     """
+    from threedie.leaderboard.board import open_board
     from threedie.leaderboard.submission.declared import Declared, stands_for
-    from threedie.leaderboard.submission.submit import SubmitRequest
+    from threedie.leaderboard.submission.submit import SubmitRequest, check
     from threedie.leaderboard.submission.submit import push as send
     from threedie.leaderboard.submission.submit import submit as pack
 
@@ -136,10 +141,11 @@ def submit(
                 f"{runs[0]} is an entry already: --push REPOSITORY sends it, and `3die leaderboard "
                 "check` looks at it."
             )
+        _refuse_others(ctx, runs[0])
         folder = runs[0]
+        if board is not None:
+            check(folder, open_board(board))
     else:
-        if out_folder is None:
-            raise ConfigError("--out is missing: the folder in which the entry is made.")
         request = SubmitRequest(
             runs=tuple(runs),
             out=out_folder,
@@ -174,12 +180,40 @@ def submit(
         folder = packed.entry.path
     if push is not None:
         pushed = send(folder, push)
+        if not pushed.is_new:
+            say(escape(f"{pushed.branch} is there already ({pushed.commit[:12]}), the same files."))
+            return
         say(
             f"pushed {escape(pushed.branch)} ({pushed.commit[:12]}): "
             f"one new folder, {pushed.folder}."
         )
         how = f": {pushed.link}" if pushed.link else " from it, where the repository is hosted"
-        say(escape(f"Open a pull request{how}; or, with a folder: git merge {pushed.branch}."))
+        say(
+            escape(
+                f"Open a pull request{how}; or, with a folder: git merge --squash {pushed.branch}."
+            )
+        )
+
+
+def _refuse_others(ctx: typer.Context, entry: Path) -> None:
+    """Options that say what a packed entry says itself.
+
+    Raises:
+        ConfigError: some were given; all of them are named.
+    """
+    given = [
+        param.opts[0]
+        for param in ctx.command.params
+        if param.name is not None
+        and param.name not in _OF_PUSHING
+        and (source := ctx.get_parameter_source(param.name)) is not None
+        and source.name == "COMMANDLINE"
+    ]
+    if given:
+        raise ConfigError(
+            f"{entry} is an entry already, and {', '.join(given)} would change nothing of it: pack "
+            "the runs again with --force, or push it without."
+        )
 
 
 def _tell(packed: Packed) -> None:

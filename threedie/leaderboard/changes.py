@@ -1,7 +1,8 @@
 """What a change of the board's repository may be: exactly one new entry, and nothing else.
 
 It is read from git's trees before any file of the change is looked at. Submitters add a folder;
-verification.json, status.json and everything outside entries/ are the maintainers'.
+verification.json, status.json and everything outside entries/ are the maintainers'. A merge takes a
+branch's history too, so nothing may lie in that which the entry does not have.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def one_new_entry(repository: Path, revisions: str) -> str:
         EntryError: the change is anything but one new entry; all of it that is wrong is named.
         ConfigError: no repository, or no such revisions.
     """
-    base, head = _ends(repository, revisions)
+    tip, base, head = _ends(repository, revisions)
     changes = list(_changes(repository, base, head))
     if not changes:
         raise EntryError("changes-nothing", f"{revisions} changes nothing; one entry is expected.")
@@ -66,8 +67,10 @@ def one_new_entry(repository: Path, revisions: str) -> str:
             f"{more}.",
         )
     (folder,) = folders
-    if taken := same_slug(repository, base, folder.rpartition("/")[2]):
-        raise EntryError("changes-entry", f"{taken} is there already; take another id.")
+    for known in (base, tip):  # main may have gained it since the branch has left
+        if taken := same_slug(repository, known, folder.rpartition("/")[2]):
+            raise EntryError("changes-entry", f"{taken} is there already; take another id.")
+    _check_history(repository, tip, head, folder)
     return folder
 
 
@@ -83,24 +86,81 @@ def same_slug(repository: Path, revision: str, slug: str) -> str | None:
     return next((folder for folder in folders if ending.fullmatch(folder)), None)
 
 
-def _ends(repository: Path, revisions: str) -> tuple[str, str]:
+def _check_history(repository: Path, tip: str, head: str, folder: str) -> None:
+    """Refuse contents that a merge would bring and no file of the entry has.
+
+    Raises:
+        EntryError: a commit has more, or was removed from it again.
+        ConfigError: a shallow clone that lacks commits of the change.
+    """
+    span = (head, f"^{tip}")
+    if cut := _cut_off(repository) & set(_lines(git("rev-list", *span, at=repository))):
+        raise ConfigError(
+            f"this clone lacks what is before {min(cut)[:12]}: `git fetch --unshallow`, and again."
+        )
+    ends = git("ls-tree", "-r", "-z", head, "--", f"{folder}/", at=repository).split(b"\0")
+    entry = {record.split(b"\t")[0].split()[-1].decode() for record in ends if record}
+    listed = git(
+        *("rev-list", "--objects", "--filter=object:type=blob", "--filter-provided-objects"),
+        *("--missing=allow-any", *span),
+        at=repository,
+    )
+    brought = [line.partition(" ") for line in _lines(listed)]
+    if more := [name for blob, _, name in brought if blob not in entry]:
+        named = ", ".join(printable(name, longest=120) for name in more[:4])
+        raise EntryError(
+            "changes-history",
+            f"earlier commits of the change hold {len(more)} contents that its end has not "
+            f"({named}), and a merge would keep them. Make it one commit: `git reset --soft "
+            "$(git merge-base main HEAD)`, `git commit`.",
+        )
+
+
+def _cut_off(repository: Path) -> set[str]:
+    """Commits whose parents a shallow clone does not have."""
+    named = git("rev-parse", "--git-path", "shallow", at=repository).decode().strip()
+    path = repository / named
+    return set(path.read_text(encoding="utf-8").split()) if path.is_file() else set()
+
+
+def _lines(listed: bytes) -> list[str]:
+    return listed.decode("utf-8", "replace").splitlines()
+
+
+def _ends(repository: Path, revisions: str) -> tuple[str, str, str]:
+    """Commits: the base as it is, where the change has left it, and the change's end."""
     base, dots, head = re.fullmatch(r"(.*?)(\.{2,3}|$)(.*)", revisions, re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
     if not (dots and _REVISION.fullmatch(base) and _REVISION.fullmatch(head)):
         raise ConfigError(
             f"'{printable(revisions)}' is no change; BASE..HEAD or BASE...HEAD is expected."
         )
-    first, last = (_commit(repository, name) for name in (base, head))
-    if dots == "...":
-        first = git("merge-base", first, last, at=repository).decode().strip()
-    return first, last
+    tip, last = (_commit(repository, name) for name in (base, head))
+    if dots == "..":
+        return tip, tip, last
+    try:
+        return tip, git("merge-base", tip, last, at=repository).decode().strip(), last
+    except GitError as err:
+        raise ConfigError(
+            f"{repository} knows no common commit of {base} and {head}: another repository's "
+            "branch, or a shallow clone (`git fetch --unshallow`)."
+        ) from err
 
 
 def _commit(repository: Path, name: str) -> str:
-    try:
-        found = git("rev-parse", "--verify", f"{name}^{{commit}}", at=repository)
-    except GitError as err:
-        raise ConfigError(f"{repository} has no commit '{printable(name)}' ({err})") from err
-    return found.decode().strip()
+    """A commit by its name, or by that of the branch it was fetched from."""
+    for known in (name, f"origin/{name}"):
+        try:
+            found = git("rev-parse", "--verify", f"{known}^{{commit}}", at=repository)
+        except GitError as err:
+            problem = err
+        else:
+            return found.decode().strip()
+    if "not a git repository" in str(problem):
+        raise ConfigError(f"{repository}: {problem}") from problem
+    raise ConfigError(
+        f"{repository} has no commit '{printable(name)}', nor a fetched branch of that name: "
+        "`git fetch origin`, and again."
+    )
 
 
 def _changes(repository: Path, base: str, head: str) -> Iterator[Change]:

@@ -34,7 +34,6 @@ _SMALL = {
 }
 _RUN = re.compile(r"runs/\d{1,9}")
 _PREDICTIONS = re.compile(rf"runs/\d{{1,9}}/{re.escape(items.FILE_NAME)}")
-_OBJECTION = re.compile(r"objections/[a-z0-9][a-z0-9-]{0,39}\.json")
 _MOST_NAMES = 200
 
 
@@ -95,7 +94,7 @@ def read_folder(path: Path) -> dict[str, bytes]:
 
 def is_submitted(name: str) -> bool:
     """Whether a file of an entry is its submitter's, and not a maintainer's or the verifier's."""
-    return name not in (verification.FILE_NAME, STATUS) and not _OBJECTION.fullmatch(name)
+    return name not in (verification.FILE_NAME, STATUS)
 
 
 def entry_sha256(contents: Mapping[str, bytes]) -> str:
@@ -117,7 +116,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
             shown = f"{path.name}/{inside}"
             if seen > _MOST_NAMES:
                 raise EntryError("too-large", f"{path}: more than {_MOST_NAMES} files and folders.")
-            if stat.S_ISDIR(mode) and (inside in ("runs", "objections") or _RUN.fullmatch(inside)):
+            if stat.S_ISDIR(mode) and (inside == "runs" or _RUN.fullmatch(inside)):
                 waiting.append(inside)
             elif (most := _most_bytes(inside)) is None:
                 raise EntryError(
@@ -147,7 +146,7 @@ def _most_bytes(name: str) -> int | None:
     """How large a file of this name can be; None: an entry has no such file."""
     if _PREDICTIONS.fullmatch(name):
         return items.MAX_BYTES
-    return 64 * 2**10 if _OBJECTION.fullmatch(name) else _SMALL.get(name)
+    return _SMALL.get(name)
 
 
 def read_plain(path: Path, most: int, shown: str) -> bytes:

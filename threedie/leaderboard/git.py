@@ -17,13 +17,17 @@ from pathlib import Path
 from threedie.data.gallery import printable
 from threedie.data.urls import shown
 from threedie.errors import ConfigError, StorageError
+from threedie.render.interrupts import held_back
 
+FIRST_BRANCH = "main"
+"""Of a board."""
 TIMEOUT_S = 300.0
 """Of one command."""
 _SAFE = (
     *("-c", "core.hooksPath=/dev/null", "-c", "core.symlinks=false", "-c", "core.fsmonitor=false"),
     *("-c", "protocol.ext.allow=never", "-c", "submodule.recurse=false"),
     *("-c", "user.useConfigOnly=true", "-c", "advice.detachedHead=false"),
+    *("-c", "gc.auto=0", "-c", "maintenance.auto=false"),  # nothing goes on after it has ended
     *("-c", "core.autocrlf=false", "-c", "core.quotePath=true", "-c", "color.ui=false"),
 )
 _TRANSPORTS = "file:https:ssh"
@@ -114,26 +118,21 @@ def told(
 ) -> tuple[bytes, str]:
     """As `git`, with what it says beside its output."""
     place = [] if at is None else ["-C", str(at)]
+    process = None
     try:
-        process = subprocess.Popen(
-            ["git", *place, *_SAFE, *arguments],
-            stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,  # no terminal to ask at, and one group to end
-        )
-    except FileNotFoundError as err:
-        raise ConfigError("there is no git on this machine; install it, and try again.") from err
-    try:
+        with held_back():  # a git that is started is known, and can be ended
+            process = _started(["git", *place, *_SAFE, *arguments], given is not None)
         out, err_bytes = process.communicate(given, timeout=timeout_s)
-    except subprocess.TimeoutExpired as err:
-        raise GitError(
-            f"git {arguments[0]} did not end within {timeout_s:.0f} s; see the address and the "
-            "network, and try again."
-        ) from err
-    finally:
-        _end(process)
+    except BaseException as err:
+        if process is not None:
+            with held_back():
+                _end(process)
+        if isinstance(err, subprocess.TimeoutExpired):
+            raise GitError(
+                f"git {arguments[0]} did not end within {timeout_s:.0f} s; see the address and the "
+                "network, and try again."
+            ) from err
+        raise
     said = err_bytes.decode("utf-8", "replace")
     if process.returncode:
         raise GitError(_complaint(arguments[0], said))
@@ -162,11 +161,25 @@ def _environment() -> dict[str, str]:
     }
 
 
+def _started(command: list[str], fed: bool) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=_environment(),
+            start_new_session=True,  # no terminal to ask at, and one group to end
+        )
+    except FileNotFoundError as err:
+        raise ConfigError("there is no git on this machine; install it, and try again.") from err
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+    """All of its group, also where git itself has ended and what it has started still writes."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 def _complaint(command: str, said: str) -> str:
@@ -176,4 +189,4 @@ def _complaint(command: str, said: str) -> str:
     line = (marked or lines or ["it says nothing"])[-1 if not marked else 0]
     advice = next((does for what, does in _ABOUT.items() if re.search(what, said)), None)
     hint = f" {advice[0].upper()}{advice[1:]}." if advice else ""
-    return f"git {command}: {printable(shown(line), longest=300)}.{hint}"
+    return f"git {command}: {printable(shown(line), longest=300).rstrip('.')}.{hint}"

@@ -19,7 +19,7 @@ from threedie.data.escape import markdown
 from threedie.errors import ConfigError
 from threedie.leaderboard.board import OpenBoard, make_board
 from threedie.leaderboard.folder import STATUS
-from threedie.leaderboard.git import git, knows_user
+from threedie.leaderboard.git import FIRST_BRANCH, git, knows_user
 from threedie.leaderboard.selftests import write_selftests
 from threedie.manifests import boards, entries, verification
 from threedie.manifests.boards import Board
@@ -28,7 +28,6 @@ from threedie.manifests.entries import Submission
 from threedie.manifests.status import Status
 from threedie.manifests.verification import Verification
 
-FIRST_BRANCH = "main"
 _SCHEMAS: Mapping[str, type[Model]] = {
     entries.FILE_NAME: Submission,
     verification.FILE_NAME: Verification,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,6 +23,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from threedie import files
 from threedie.errors import ManifestError
@@ -361,7 +363,16 @@ def validated(model: type[M], body: dict[str, Any], path: Path | str) -> M:
         field = ".".join(parts) or "the whole"
         found = f"; found {repr(first['input'])[:80]}" if first["loc"] else ""
         more = f" ({err.error_count() - 1} more)" if err.error_count() > 1 else ""
-        raise ManifestError(f"{path}: field '{field}': {first['msg']}{found}{more}.") from err
+        raise ManifestError(f"{path}: field '{field}': {in_words(first)}{found}{more}.") from err
+
+
+def in_words(fault: ErrorDetails) -> str:
+    """What pydantic says of one field, as a reader of the file would."""
+    says = re.sub(r"^Value error, ", "", fault["msg"])
+    says = re.sub(r"^(Input|Value|String|Tuple|List|Dictionary) should", "it should", says)
+    says = re.sub(r"should match pattern '\^?(.*?)\$?'$", r"should be of the form '\1'", says)
+    says = re.sub(r" after validation, not \d+$", "", says)
+    return says.replace("have at least 1 item", "not be empty")
 
 
 def _no_constant(name: str) -> float:

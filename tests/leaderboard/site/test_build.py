@@ -138,17 +138,44 @@ def test_what_can_not_be_read_is_left_out_and_said(tmp_path: Path) -> None:
     (entries / "a-link").symlink_to("/etc")
     shutil.copytree(entries / "first-entry", entries / "other-name")
     shutil.copytree(entries / "first-entry", board / "entries/2025/first-entry")
-    (entries / "second-entry/status.json").write_text('{"schema_version": 1, "state": "great"}')
     done = build_site(board, tmp_path / "site")
     refused = {"broken-json", "empty-folder", "a-link", "other-name"}
-    refused |= {"first-entry", "second-entry"}  # 2026's: 2025's has its id
+    refused |= {"first-entry"}  # 2026's: 2025's has its id
     assert {left.folder.rsplit("/", 1)[-1] for left in done.left_out} == refused
     assert {left.kind for left in done.left_out} == {"refused"}
-    assert "7 entries in the board: 1 shown, 0 waiting for verification, 6 left out." in done.counts
+    assert "7 entries in the board: 2 shown, 0 waiting for verification, 5 left out." in done.counts
     history = Page((tmp_path / "site/history.html").read_bytes()).text
     for word in ("broken-json", "empty-folder", "a-link", "which entries/2025/first-entry has too"):
         assert word in history
     assert str(tmp_path) not in history
+
+
+@pytest.mark.parametrize("status", ["", '{"schema_version": 1, "state": "great"}', "[" * 9000])
+def test_a_status_that_can_not_be_read_marks_the_row_and_keeps_it(
+    tmp_path: Path, status: str
+) -> None:
+    board = write_board(tmp_path / "board", [ONE, TWO])
+    (board / "entries/2026/second-entry/status.json").write_text(status)
+    done = build_site(board, tmp_path / "site")
+    assert not done.left_out
+    index, entry = (
+        Page((tmp_path / "site" / page).read_bytes()).text
+        for page in ("index.html", "entry/second-entry.html")
+    )
+    assert "Disputed" in entry
+    for text in (index, entry):
+        assert "status.json can't be read" in text
+
+
+def test_of_two_entries_with_one_id_the_verified_stays(tmp_path: Path) -> None:
+    board = write_board(tmp_path / "board", [ONE, TWO])
+    older = board / "entries/2025/first-entry"
+    shutil.copytree(board / "entries/2026/first-entry", older)
+    (older / "verification.json").unlink()
+    done = build_site(board, tmp_path / "site")
+    assert [left.folder for left in done.left_out] == ["entries/2025/first-entry"]
+    assert "which entries/2026/first-entry has too" in done.left_out[0].says
+    assert "3 entries in the board: 2 shown, 0 waiting" in done.counts
 
 
 def test_equal_boards_give_equal_bytes(tmp_path: Path) -> None:

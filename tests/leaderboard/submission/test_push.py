@@ -6,7 +6,8 @@ Claims proved here:
   git's user; the main branch is as it was; it works by path, by file:// and from within another
   repository's hook.
 - The clone holds no other entry's files, and is gone afterwards: after success, refusal, Ctrl-C.
-- An id or a branch that is there, a repository that is no board, an unknown user, no git: one line.
+- The same entry again is no error. An id or another entry's branch that is there, a repository that
+  is no board, an unknown user, no git: one line.
 - Options in disguise, transports that run commands, links and hooks of the repository do nothing.
 - Git's complaints become one line with what to do, without passwords; a git that hangs is ended.
 """
@@ -30,6 +31,7 @@ from threedie.errors import ConfigError, ManifestError, ThreedieError
 from threedie.leaderboard import git as our_git
 from threedie.leaderboard.folder import read_entry
 from threedie.leaderboard.submission.push import push_entry
+from threedie.leaderboard.submission.submit import push
 
 NAMES = {
     "submission.json",
@@ -113,11 +115,54 @@ def test_a_trial_verification_stays_at_home(
     assert "verification.json" not in listed.replace("entries/2025", "")
 
 
-def test_an_id_or_branch_that_is_there_is_refused(board: Repository, packed: Path) -> None:
+def test_the_same_again_is_there_already(board: Repository, packed: Path) -> None:
+    first = push_entry(read_entry(packed), str(board.path))
+    assert first.is_new
+    board.commit({"entries/2026/meanwhile/card.md": b"x"})
+    again = push_entry(read_entry(packed), f"file://{board.path}")
+    assert not again.is_new
+    assert again.commit == first.commit == board.git("rev-parse", "entry/sie-ours")
+    ended = three_die(str(packed), "--push", str(board.path))
+    assert ended.returncode == 0, ended.stderr
+    assert "entry/sie-ours is there already" in ended.stdout
+
+
+def three_die(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """`3die submit`."""
+    command = [sys.executable, "-m", "threedie", "submit", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_what_a_packed_entry_says_itself_is_no_option(board: Repository, packed: Path) -> None:
+    ended = three_die(str(packed), "--push", str(board.path), "--name", "X", "--id", "x-y-z")
+    assert ended.returncode == 2
+    assert "is an entry already, and --name, --id would change nothing of it" in ended.stderr
+    assert board.git("branch", "--list", "entry/*") == ""
+
+
+def test_a_copy_is_found_with_a_whole_clone(packed: Path, tmp_path: Path) -> None:
+    """The clone of --push has no other entry's predictions; --board PATH has."""
+    board = bare_board(tmp_path / "copied.git", others=False)
+    theirs = {f"entries/2025/theirs/{name}": c for name, c in tree(packed).items()}
+    said = theirs["entries/2025/theirs/submission.json"].replace(b"sie-ours", b"theirs")
+    board.commit(theirs | {"entries/2025/theirs/submission.json": said})
+    whole = tmp_path / "whole"
+    run_git("clone", "--quiet", str(board.path), str(whole))
+    ended = three_die(str(packed), "--push", str(board.path), "--board", str(whole))
+    assert ended.returncode == 1
+    assert "theirs" in ended.stderr
+    assert board.git("branch", "--list", "entry/*") == ""
+
+
+def test_an_id_or_branch_that_is_there_is_refused(
+    board: Repository, packed: Path, tmp_path: Path
+) -> None:
     entry = read_entry(packed)
     push_entry(entry, str(board.path))
-    with pytest.raises(ManifestError, match="has a branch entry/sie-ours already"):
-        push_entry(entry, str(board.path))
+    other = tmp_path / "sie-ours"
+    files.put_folder(other, {**tree(packed), "card.md": b"# another\n"})
+    with pytest.raises(ManifestError, match="has a branch entry/sie-ours already, with other"):
+        push_entry(read_entry(other), str(board.path))
     board.git("update-ref", "refs/heads/main", board.git("rev-parse", "entry/sie-ours"))
     board.git("update-ref", "-d", "refs/heads/entry/sie-ours")
     with pytest.raises(ManifestError, match="has entries/2026/sie-ours already"):
@@ -134,14 +179,28 @@ def test_an_id_is_taken_wherever_it_stands(
 
 
 def test_what_is_no_board_is_named(packed: Path, tmp_path: Path) -> None:
-    empty = Repository.bare(tmp_path / "empty.git")
+    other = Repository.bare(tmp_path / "other.git")
+    with pytest.raises(ManifestError, match=r"is empty\. `3die leaderboard init BOARD`"):
+        push_entry(read_entry(packed), str(other.path))
+    other.commit({"README.md": b"no board"})
     with pytest.raises(ManifestError, match=r"is no board: it has no board\.json"):
-        push_entry(read_entry(packed), str(empty.path))
+        push_entry(read_entry(packed), str(other.path))
     (tmp_path / "folder").mkdir()
     with pytest.raises(ThreedieError, match="no git repository there"):
         push_entry(read_entry(packed), str(tmp_path / "folder"))
     with pytest.raises(ConfigError, match="no such folder"):
         push_entry(read_entry(packed), str(tmp_path / "gone"))
+
+
+def test_a_bare_repository_of_gits_own_settings_is_a_board(board: Repository, packed: Path) -> None:
+    """`git init --bare` leaves HEAD at master, and a board is on main."""
+    board.git("symbolic-ref", "HEAD", "refs/heads/master")
+    push_entry(read_entry(packed), str(board.path))
+    assert board.git("rev-parse", "entry/sie-ours~1") == board.git("rev-parse", "main")
+    board.git("branch", "-m", "main", "trunk")
+    board.git("symbolic-ref", "HEAD", "refs/heads/master")
+    with pytest.raises(ManifestError, match="git symbolic-ref HEAD refs/heads/BRANCH"):
+        push_entry(read_entry(packed), str(board.path))
 
 
 def test_an_unknown_user_is_told_what_to_do(
@@ -210,7 +269,7 @@ def test_an_ext_transport_of_the_users_own_settings_is_off(
         "[protocol]\n\tallow = always\n".encode(),
     )
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
-    with pytest.raises(ThreedieError, match="git clone"):
+    with pytest.raises(ThreedieError, match="git ls-remote"):
         push_entry(read_entry(packed), "https://board.example/x")
     assert not marker.exists()
 
@@ -287,6 +346,17 @@ def test_complaints_hold_no_password(tmp_path: Path) -> None:
     assert "pw123" not in complaint
     assert "token" not in complaint
     assert "It asks who you are" in complaint
+    assert our_git._complaint("push", "fatal: no.\n") == "git push: fatal: no."
+
+
+def test_a_broken_board_is_told_by_the_repositorys_name(
+    board: Repository, packed: Path, temporary: Path
+) -> None:
+    board.commit({"board.json": b"{"})
+    with pytest.raises(ManifestError) as caught:
+        push(packed, str(board.path))
+    assert str(caught.value).startswith(f"{board.path}/board.json")
+    assert str(temporary) not in str(caught.value)
 
 
 FAKE_GIT = """#!/bin/sh
@@ -340,6 +410,43 @@ def test_a_stop_ends_git_and_removes_the_clone(
     assert process.returncode == 1
     assert said.decode().startswith("stopped.")
     assert _is_gone(int(child.read_text()))
+
+
+STOPPING_GIT = """#!/bin/sh
+case "$*" in
+  *" {command} "*)
+    kill -INT $PPID
+    clone=$(ls -d "$TMPDIR"/3die-push-*)
+    (for i in $(seq 2000); do : > "$clone/$(date +%N)" || exit; done) &
+    {git} "$@"; kill -INT $PPID ;;
+  *) exec {git} "$@" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("command", ["ls-remote", "clone", "sparse-checkout", "commit", "push"])
+def test_a_stop_at_any_step_removes_the_clone(
+    board: Repository, packed: Path, tmp_path: Path, command: str
+) -> None:
+    """Also where something that git has started goes on to write into it, and Ctrl-C comes twice.
+
+    The fixture `temporary` looks that nothing is left.
+    """
+    script = tmp_path / "bin" / "git"
+    files.make_directory(script.parent)
+    real = f"{run_git('--exec-path')}/git"
+    files.put(script, STOPPING_GIT.format(command=command, git=real).encode())
+    script.chmod(0o755)
+    ended = subprocess.run(
+        [sys.executable, "-m", "threedie", "submit", str(packed), "--push", str(board.path)],
+        env={**os.environ, "PATH": f"{script.parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.stderr.decode().startswith("stopped.")
+    assert b"Traceback" not in ended.stderr
+    assert ended.returncode == 1
 
 
 def test_a_git_that_hangs_is_ended(

@@ -48,7 +48,7 @@ def runs(tmp_path: Path, data: Path) -> tuple[Path, ...]:
     return three_runs(tmp_path / "runs", data)
 
 
-def pack(runs: tuple[Path, ...], out: Path, *, today: str = TODAY, **changes: Any) -> Packed:
+def pack(runs: tuple[Path, ...], out: Path | None, *, today: str = TODAY, **changes: Any) -> Packed:
     """Submit with a whole declaration, and changes to it or to the request."""
     own = {key: changes.pop(key) for key in ("card", "cite", "force") if key in changes}
     request = SubmitRequest(runs=runs, out=out, declared=declared(**changes), **own)
@@ -92,7 +92,7 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, data: Path)
     with pytest.raises(ConfigError) as caught:
         pack(
             (whole, bare, tmp_path / "gone"),
-            tmp_path / "out",
+            None,
             name=None,
             contact=None,
             code="ftp://example.org",
@@ -115,12 +115,12 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, data: Path)
         "that is the open track",
         "no-card.md: No such file",
         f"{tmp_path / 'gone'}",
+        "--out is missing",
         f"{bare / 'predictions.npz'} is missing",
         f"`3die eval --checkpoint {bare} --data {data}`",
     ):
         assert part in says, part
     assert says.count("--contact") == 1
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, data: Path)
     [
         ({"slug": "../../etc"}, "--id is '../../etc'"),
         ({"slug": "A"}, "--id is 'A'"),
-        ({"name": "???"}, "--id is missing: 3 to 40 of a-z"),
+        ({"name": "???"}, "no id can be made of --name '???'; give --id: 3 to 40 of a-z"),
         ({"name": "x" * 121}, "--name is 'xxx"),
         ({"name": "a\u202eb"}, "--name is"),
         ({"runs_started": 2}, "3 runs are submitted"),
@@ -138,7 +138,7 @@ def test_everything_that_is_missing_is_named_at_once(tmp_path: Path, data: Path)
         ({"selection": "two\nlines"}, "--selection is"),
         ({"pretrained_weights": "ImageNet"}, "that is the open track"),
         ({"val_objects_used": True}, "that is the open track"),
-        ({"weights_url": "http://x.y/{seed}"}, "runs.0.weights.url"),
+        ({"weights_url": "http://x.y/{seed}"}, "--weights-url is 'http://x.y/0'"),
     ],
 )
 def test_a_declaration_that_can_not_be_is_told_by_its_option(
@@ -146,7 +146,10 @@ def test_a_declaration_that_can_not_be_is_told_by_its_option(
 ) -> None:
     with pytest.raises(ConfigError, match="no entry was written") as caught:
         pack(runs, tmp_path / "out", **changes)
-    assert says in str(caught.value)
+    told = str(caught.value)
+    assert says in told
+    assert "1 thing to mend" in told  # once, and not of each run
+    assert not any(word in told for word in ("Value error", "pattern", "String", "Input", "runs.0"))
     assert not (tmp_path / "out").exists()
 
 
@@ -157,6 +160,17 @@ def test_what_may_be_better_is_a_note(tmp_path: Path, data: Path) -> None:
     assert "2 seeds: it will be shown and not ranked" in said
     assert "no --code" in said
     assert "no checkpoint beside the results of seed 4, 9" in said
+
+
+def test_a_place_without_runs_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{tmp_path}/nope: no run is there") as caught:
+        pack((tmp_path / "nope",), tmp_path / "out")
+    assert "compare" not in str(caught.value)
+
+
+def test_the_cards_command_makes_all_seeds(runs: tuple[Path, ...], tmp_path: Path) -> None:
+    card = (pack(runs, tmp_path / "out").entry.path / "card.md").read_text()
+    assert "--seeds 0,1,2 " in card
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -16,14 +16,24 @@ DATA = "DATASET"
 _OPTIONS = {"method", "seed", "settings"}
 
 
-def training_command(run: Run) -> str | None:
-    """`3die bench …` of a run that was trained here; None for another's encoder."""
+def training_command(run: Run, seeds: Sequence[int] = ()) -> str | None:
+    """`3die bench …` of a run that was trained here; None for another's encoder.
+
+    Args:
+        run: one of them.
+        seeds: of all that the command makes; empty: its own.
+    """
     if run.record is None:
         return None
     config = run.record.config
     preset = str(config.get("preset", "small"))
     words = ["3die", "bench", "--method", str(config.get("method")), "--data", DATA]
-    words += ["--preset", preset, "--seeds", str(config.get("seed", 0))]
+    words += [
+        "--preset",
+        preset,
+        "--seeds",
+        ",".join(map(str, seeds)) or str(config.get("seed", 0)),
+    ]
     for key, value in _changed(config, preset):
         words += ["--set", f"{key}={_value(value)}"]
     words += ["--device", str(config.get("device", "auto"))]

@@ -7,7 +7,7 @@ of the board's list. Nothing stops a build: what can't be read is left out, and 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,16 +130,12 @@ def collect(root: Path, *, recompute: bool = False, on_progress: Progress = sile
     """
     opened = open_board(root)
     rows, waiting, left_out = list[Entry](), list[Entry](), list[LeftOut]()
-    taken: dict[str, str] = {}
     folders = opened.entries()
     for place, folder in enumerate(folders):
         on_progress("entries", place, len(folders))
         name = folder.relative_to(opened.root).as_posix()
         try:
             entry = _entry(folder, name, opened, recompute)
-            other = taken.setdefault(entry.slug, name)
-            if other != name:
-                raise ManifestError(f"its id is '{entry.slug}', which {other} has too.")
         except (ThreedieError, OSError) as err:
             left_out.append(LeftOut(shown(name), "refused", _reason(err, folder)))
             continue
@@ -147,6 +143,11 @@ def collect(root: Path, *, recompute: bool = False, on_progress: Progress = sile
         if entry.waits:
             left_out.append(LeftOut(name, "waiting", entry.waits))
     on_progress("entries", len(folders), len(folders))
+    for entry, other in _doubled(rows, waiting):
+        says = f"its id is '{entry.slug}', which {other.folder} has too."
+        left_out = [left for left in left_out if left.folder != entry.folder]
+        left_out.append(LeftOut(entry.folder, "refused", says))
+        (rows if entry.verification else waiting).remove(entry)
     selftests = [_selftest(folder, opened, recompute) for folder in opened.selftests()]
     return Stock(
         board=opened.config,
@@ -157,6 +158,13 @@ def collect(root: Path, *, recompute: bool = False, on_progress: Progress = sile
         selftests=tuple(s for s in selftests if isinstance(s, Entry)),
         left_out=(*left_out, *(s for s in selftests if isinstance(s, LeftOut))),
     )
+
+
+def _doubled(rows: Iterable[Entry], waiting: Iterable[Entry]) -> list[tuple[Entry, Entry]]:
+    """Entries whose id another has, and that other: the verified one, else the older."""
+    first: dict[str, Entry] = {}
+    found = [(entry, first.setdefault(entry.slug, entry)) for entry in (*rows, *waiting)]
+    return [(entry, other) for entry, other in found if entry is not other]
 
 
 def _selftest(folder: Path, board: OpenBoard, recompute: bool) -> Entry | LeftOut:
@@ -181,7 +189,7 @@ def _entry(folder: Path, name: str, board: OpenBoard, recompute: bool) -> Entry:
         submission=found.submission,
         verification=verified,
         waits=waits,
-        status=Status.parse(found.contents[STATUS], STATUS) if STATUS in found.contents else None,
+        status=_status(found),
         texts={
             n: found.contents[n].decode("utf-8", "replace")
             for n in (CARD, CONFIG, CITATION)
@@ -193,6 +201,18 @@ def _entry(folder: Path, name: str, board: OpenBoard, recompute: bool) -> Entry:
             if is_submitted(n)
         ),
     )
+
+
+def _status(found: EntryFiles) -> Status | None:
+    """What maintainers say; a file of theirs that says nothing leaves a doubt, and the row."""
+    content = found.contents.get(STATUS)
+    if content is None:
+        return None
+    try:
+        return Status.parse(content, STATUS)
+    except ManifestError as err:
+        says = f"{STATUS} can't be read: {_reason(err, found.path)}"
+        return Status(state="disputed", on=found.submission.submitted, reason=says)
 
 
 def _verification(found: EntryFiles, board: OpenBoard) -> tuple[Verification | None, str]:

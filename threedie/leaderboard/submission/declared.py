@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from threedie.baselines import METHODS
 from threedie.leaderboard.submission.submitted_runs import SubmittedRun
+from threedie.manifests.dataset import in_words
 from threedie.manifests.entries import MethodInfo, Selection, Submission
 from threedie.manifests.results import Results
 
@@ -80,7 +82,7 @@ _OPTIONS = {
     "method.paper": _Option("--paper", "", None),
     "method.code": _Option("--code", "", None),
     "method.code.url": _Option("--code", "the address of the public code", "https://a.bc"),
-    "method.code.commit": _Option("--commit", "", None),
+    "method.code.commit": _Option("--commit", "all 40 digits of a commit", None),
     "track": _Option("--track", "closed or open", "open"),
     "submitter.name": _Option("--contact", "", "x"),
     "submitter.contact": _Option("--contact", "whom to ask: 'Name <name@host.org>'", "a@b.cd"),
@@ -94,8 +96,10 @@ _OPTIONS = {
     ),
     "selection.rule": _Option("--selection", "", "x"),
     "training_data.pretrained_weights": _Option("--pretrained-weights", "", None),
+    "runs.*.weights.url": _Option("--weights-url", "", None),
     "model.backbone": _Option("the runs' encoder", "", "x"),
 }
+_NUMBER = re.compile(r"\.\d+\.")
 _SPACE = re.compile(r"[^a-z0-9]+")
 _NAMED = re.compile(r"\s*(?P<name>\S.*?)\s*<(?P<address>[^<>]+)>\s*")
 
@@ -128,35 +132,44 @@ def submission(
             found = Submission.model_validate(body)
             return (None, problems) if problems else (found, [])
         except ValidationError as err:
-            problems += _told(err, body)
+            problems += [line for line in _told(err, body) if line not in problems]
     return None, problems
 
 
 def _told(err: ValidationError, body: dict[str, Any]) -> list[str]:
-    """A line per error; in `body` a stand-in takes the place of each value that is not good."""
-    lines = []
+    """A line per option; in `body` a stand-in takes the place of each value that is not good."""
+    lines: dict[str, str] = {}
     for one in err.errors(include_url=False):
+        if one["loc"] == ("runs",) and body["runs"]:
+            continue  # none of them is good: each is told
         place = ".".join(str(part) for part in one["loc"])
-        message = one["msg"].removeprefix("Value error, ")
-        option = _OPTIONS.get(place)
+        general = _NUMBER.sub(".*.", place)  # one option says it of all runs
+        option = _OPTIONS.get(general)
         if option is None:
-            lines.append(f"{place}: {message}" if place else message)
+            message = in_words(one)
+            lines.setdefault(place, f"{place}: {message}." if place else f"{message}.")
             continue
-        missing = one["input"] is None and option.missing
-        lines.append(
-            f"{option.says} is missing: {option.missing}."
-            if missing
-            else f"{option.says} is {one['input']!r:.80}: {message}."
-        )
-        _put(body, place, option.stand_in)
-    return lines
+        lines.setdefault(general, _line(general, option, one, body))
+        _put(body, one["loc"], option.stand_in)
+    return list(lines.values())
 
 
-def _put(body: dict[str, Any], place: str, value: Any) -> None:
-    *path, last = place.split(".")
-    for key in path:
-        body = body[key]
-    body[last] = value
+def _line(place: str, option: _Option, one: ErrorDetails, body: dict[str, Any]) -> str:
+    """What is missing or wrong, by the option that says it."""
+    found, name = one["input"], body["method"]["name"]
+    if found is None and place == "id" and name is not None:
+        return f"no id can be made of --name {name!r:.80}; give --id: {option.missing}."
+    if found is None and option.missing:
+        return f"{option.says} is missing: {option.missing}."
+    expected = option.missing if one["type"] == "string_pattern_mismatch" else ""
+    return f"{option.says} is {found!r:.80}: {expected or in_words(one)}."
+
+
+def _put(body: dict[str, Any], place: Sequence[str | int], value: Any) -> None:
+    inner: Any = body
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
 
 
 def _body(declared: Declared, runs: Sequence[SubmittedRun], today: str) -> dict[str, Any]:

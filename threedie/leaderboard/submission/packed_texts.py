@@ -39,7 +39,7 @@ def config_json(runs: Sequence[SubmittedRun]) -> bytes:
 
 def card_md(entry: Submission, runs: Sequence[SubmittedRun]) -> str:
     """A card of what is known; its submitter may write more."""
-    method, train = entry.method, training_command(runs[0].run)
+    method, train = entry.method, training_command(runs[0].run, [one.seed for one in runs])
     title = " · ".join(filter(None, (method.name, method.variant)))
     lines = [f"# {markdown(title)}", "", "## What it is", "", _what(entry), "", "## Training", ""]
     lines += [f"- {fact}" for fact in _training(entry, runs)]

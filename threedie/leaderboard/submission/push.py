@@ -7,7 +7,6 @@ links and hooks, and its entries are not fetched. The clone is gone afterwards, 
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from threedie.data.urls import shown
 from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard.changes import one_new_entry, same_slug
 from threedie.leaderboard.folder import EntryFiles, is_submitted
-from threedie.leaderboard.git import git, knows_user, repository, told
+from threedie.leaderboard.git import FIRST_BRANCH, git, knows_user, repository, told
+from threedie.leaderboard.submission.aside import aside
 from threedie.manifests.boards import FILE_NAME
 
 _TRANSFER_S = 1800.0
@@ -35,6 +35,8 @@ class Pushed:
     """In the repository."""
     link: str | None
     """Where the server says that a pull request is opened, if it does."""
+    is_new: bool = True
+    """False: the branch was there, with these very files; `commit` is its end."""
 
 
 def push_entry(
@@ -50,34 +52,53 @@ def push_entry(
 
     Raises:
         ConfigError: no such place, git is missing or does not know its user.
-        ManifestError: it is no board, or has this id or branch already.
+        ManifestError: it is no board, or has this id already, or a branch of it with other files.
         GitError: git failed; one line with what to do.
     """
     slug, year = entry.submission.id, entry.submission.submitted[:4]
     branch, folder = f"entry/{slug}", f"entries/{year}/{slug}"
     place = repository(to)
     with _cloned(place) as clone:
-        _check_free(clone, slug, branch)
+        if taken := same_slug(clone, "HEAD", slug):
+            raise ManifestError(f"the board has {taken} already; give another --id.")
+        there = _fetched(clone, branch)
         git("sparse-checkout", "add", folder, at=clone)
         _write(clone / folder, entry)
         if check is not None:
             check(clone / folder, clone)
-        commit = _commit(clone, branch, folder, entry)
-        said = told(
-            "push", "--quiet", "origin", f"{branch}:{branch}", at=clone, timeout_s=_TRANSFER_S
-        )[1]
-    return Pushed(branch=branch, commit=commit, folder=folder, link=_link(said, place))
+        commit, said = _commit(clone, branch, folder, entry), ""
+        if there is None:
+            said = _push(clone, branch)
+        elif _tree(clone, there, folder) != _tree(clone, commit, folder):
+            raise ManifestError(
+                f"the repository has a branch {branch} already, with other files. If it is yours "
+                f"and to be replaced: `git push REPOSITORY --delete {branch}`. Otherwise give "
+                "another --id."
+            )
+    return Pushed(
+        branch=branch,
+        commit=there or commit,
+        folder=folder,
+        link=_link(said, place),
+        is_new=there is None,
+    )
+
+
+def _push(clone: Path, branch: str) -> str:
+    return told("push", "--quiet", "origin", f"{branch}:{branch}", at=clone, timeout_s=_TRANSFER_S)[
+        1
+    ]
 
 
 @contextmanager
 def _cloned(place: str) -> Iterator[Path]:
     """The tip of the board without its entries' files, for as long as the block runs."""
-    with tempfile.TemporaryDirectory(prefix="3die-push-") as temporary:
-        clone = Path(temporary) / "board"
+    with aside("3die-push-") as temporary:
+        clone = temporary / "board"
         git(
             *("clone", "--quiet", "--no-local", "--depth=1", "--single-branch", "--no-tags"),
             *("--filter=blob:none", "--sparse", "--template=", "--no-recurse-submodules"),
-            *("--", place, str(clone)),
+            *(*_branch(place, temporary), "--", place, str(clone)),
             timeout_s=_TRANSFER_S,
         )
         if not (clone / FILE_NAME).is_file():
@@ -93,14 +114,44 @@ def _cloned(place: str) -> Iterator[Path]:
         yield clone
 
 
-def _check_free(clone: Path, slug: str, branch: str) -> None:
-    if taken := same_slug(clone, "HEAD", slug):
-        raise ManifestError(f"the board has {taken} already; give another --id.")
-    if git("ls-remote", "--heads", "origin", f"refs/heads/{branch}", at=clone).strip():
+def _branch(place: str, at: Path) -> tuple[str, ...]:
+    """Git's option for the board's branch: HEAD's, or main where HEAD names one that is not there.
+
+    Such a HEAD is what `git init --bare` leaves: master, whatever is pushed later.
+
+    Raises:
+        ManifestError: an empty repository, or neither branch.
+    """
+    listed = git("ls-remote", "--", place, "HEAD", "refs/heads/*", at=at).decode("utf-8", "replace")
+    refs = {line.partition("\t")[2] for line in listed.splitlines()}
+    if "HEAD" in refs:
+        return ()
+    if f"refs/heads/{FIRST_BRANCH}" in refs:
+        return ("--branch", FIRST_BRANCH)
+    if not refs:
         raise ManifestError(
-            f"the repository has a branch {branch} already. If it is yours and to be replaced: "
-            f"`git push REPOSITORY --delete {branch}`. Otherwise give another --id."
+            f"{shown(place)} is empty. `3die leaderboard init BOARD` makes a board; then, in it: "
+            f"`git push {shown(place)} {FIRST_BRANCH}`."
         )
+    raise ManifestError(
+        f"HEAD of {shown(place)} names a branch that is not there, and it has no {FIRST_BRANCH}. "
+        f"In it: `git symbolic-ref HEAD refs/heads/BRANCH`, with the board's branch; "
+        f"`git init --bare -b {FIRST_BRANCH}` makes a repository whose HEAD is {FIRST_BRANCH}."
+    )
+
+
+def _fetched(clone: Path, branch: str) -> str | None:
+    """The end of a branch that the repository has already, without its files."""
+    name = f"refs/heads/{branch}"
+    if not git("ls-remote", "--heads", "origin", name, at=clone).strip():
+        return None
+    git("fetch", "--quiet", "--depth=1", "--no-tags", "origin", name, at=clone)
+    return git("rev-parse", "--verify", "FETCH_HEAD^{commit}", at=clone).decode().strip()
+
+
+def _tree(clone: Path, commit: str, folder: str) -> bytes:
+    """Git's hash over all of a folder; empty where there is none."""
+    return git("ls-tree", "-d", commit, "--", folder, at=clone)
 
 
 def _write(folder: Path, entry: EntryFiles) -> None:

@@ -6,17 +6,18 @@ less than it could be is a note.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from threedie import files
+from threedie.data.urls import shown
 from threedie.errors import ConfigError, ManifestError
 from threedie.leaderboard.board import OpenBoard, open_board
 from threedie.leaderboard.checks.check import check_entry
 from threedie.leaderboard.checks.texts import text_problems
 from threedie.leaderboard.folder import CARD, CITATION, CONFIG, EntryFiles, is_submitted, read_entry
+from threedie.leaderboard.submission.aside import aside
 from threedie.leaderboard.submission.declared import LAST_EPOCH, Declared, submission
 from threedie.leaderboard.submission.packed_texts import (
     card_md,
@@ -36,8 +37,8 @@ class SubmitRequest:
 
     runs: tuple[Path, ...]
     """Run folders or results files."""
-    out: Path
-    """The entry's own folder is made in it, named by its id."""
+    out: Path | None
+    """The entry's own folder is made in it, named by its id. None: not said, which is refused."""
     declared: Declared
     card: Path | None = None
     cite: Path | None = None
@@ -71,9 +72,10 @@ def submit(request: SubmitRequest, *, today: str) -> Packed:
     """
     board = None if request.board is None else open_board(request.board)
     contents, entry, notes = _packed(request, today)
+    assert request.out is not None
     target = request.out / entry.id
-    with tempfile.TemporaryDirectory(prefix="3die-submit-") as temporary:
-        tried = Path(temporary) / entry.id
+    with aside("3die-submit-") as temporary:
+        tried = temporary / entry.id
         files.put_folder(tried, contents)
         check(tried, board)
     _put(target, contents, force=request.force)
@@ -100,9 +102,15 @@ def push(folder: Path, to: str) -> Pushed:
         EntryError: it is refused, there or for its form.
         ThreedieError: see `push_entry`.
     """
-    return push_entry(
-        read_entry(folder), to, check=lambda entry, root: check(entry, open_board(root))
-    )
+
+    def look(entry: Path, root: Path) -> None:
+        try:
+            board = open_board(root)
+        except ManifestError as err:  # the clone is gone when this is read
+            raise ManifestError(str(err).replace(str(root), shown(to))) from err
+        check(entry, board)
+
+    return push_entry(read_entry(folder), to, check=look)
 
 
 def _packed(
@@ -110,6 +118,8 @@ def _packed(
 ) -> tuple[dict[str, bytes], Submission, tuple[str, ...]]:
     declared = request.declared
     runs, problems = read_runs(request.runs, whole=declared.selection == LAST_EPOCH)
+    if request.out is None:
+        problems.append("--out is missing: the folder in which the entry is made.")
     texts: dict[str, bytes] = {}
     for name, path in ((CARD, request.card), (CITATION, request.cite)):
         try:

@@ -72,8 +72,9 @@ def read_runs(paths: Sequence[Path], *, whole: bool = True) -> tuple[list[Submit
     """
     try:
         entries, problems = read_entries(paths)
-    except ConfigError as err:
-        return [], [str(err)]
+    except ConfigError:
+        named = ", ".join(map(str, paths))
+        return [], [f"{named}: no run is there. `3die bench` makes one, `3die eval` its results."]
     entries, again = once(entries)
     problems += [f"{line} Give each run once." for line in again]
     problems += _strangers(entries)
