@@ -151,7 +151,7 @@ def test_an_entry_says_which_way_is_better(site: Path) -> None:
     heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', text)
     assert heads[:4] == ["Metric", "Value", "95 % interval", "SD"]  # a phone shows the first three
     for title, better in (("Top-1", "higher"), ("Rotation error, mean", "lower")):
-        row = re.findall(rf'<tr><th scope="row">{title} <.*?</tr>', text)[0]
+        row = re.findall(rf'<tr><th scope="row">{title}&nbsp;<.*?</tr>', text)[0]
         assert f'role="img" aria-label="{better} is better"' in row
 
 
