@@ -17,7 +17,7 @@ from threedie.leaderboard.folder import entry_sha256
 from threedie.leaderboard.metrics import METRICS
 from threedie.manifests.boards import Board
 from threedie.manifests.entries import Submission
-from threedie.manifests.verification import LEVELS, Verification
+from threedie.manifests.verification import LEVELS, Step, Verification
 
 Json = dict[str, Any]
 A, B, C = "ab" * 32, "cd" * 32, "ef" * 32
@@ -46,6 +46,8 @@ class Fake:
     """None: there is no verification.json."""
     status: tuple[str, str] | None = None
     """State and reason."""
+    failed: tuple[str, ...] = ()
+    """Deeper levels that were tried and not passed."""
     split: bool = True
     """Parts inv and equi, and a predictor."""
     changes: Json = field(default_factory=dict)
@@ -209,6 +211,7 @@ def verification(fake: Fake, sha256: str) -> Json:
         }
         for level in LEVELS[2 : LEVELS.index(fake.level) + 1]
     ]
+    steps += [failed_step(fake, level) for level in fake.failed]
     return {
         "id": fake.slug,
         "entry_sha256": sha256,
@@ -233,6 +236,27 @@ def verification(fake: Fake, sha256: str) -> Json:
         "warnings": [{"name": "seed-spread", "ok": True, "says": "seeds vary as expected"}],
         "steps": steps,
     }
+
+
+def failed_step(fake: Fake, level: str) -> Json:
+    """A deeper level that did not agree."""
+    step: Json = {
+        "level": level,
+        "passed": False,
+        "on": fake.verified,
+        "says": f"{level} does not agree with what is recomputed",
+        "checks": [
+            {"name": "seed-0-parts", "ok": True, "says": "parts all"},
+            {"name": "seed-0-metrics", "ok": False, "says": "0.4021 of 0.0100 allowed"},
+        ],
+        "deltas": {"all/top1": -0.4021, "all/rotation_geodesic_deg": 31.5},
+    }
+    return {**step, **looked_at(fake.seeds)}
+
+
+def looked_at(runs: int) -> Json:
+    """A step's field `runs`, as far as it has one."""
+    return {"runs": runs} if "runs" in Step.model_fields else {}
 
 
 def _rng(*parts: str) -> np.random.Generator:
@@ -332,7 +356,15 @@ EXAMPLES = (
     Fake(
         slug="simclr", name="SimCLR", family="invariant", top1=0.858, r2=0.471, split=False, seeds=5
     ),
-    Fake(slug="vicreg", name="VICReg", family="invariant", top1=0.829, r2=0.389, split=False),
+    Fake(
+        slug="vicreg",
+        name="VICReg",
+        family="invariant",
+        top1=0.829,
+        r2=0.389,
+        split=False,
+        failed=("re-run",),
+    ),
     Fake(
         slug="supervised-r18",
         name="Supervised",

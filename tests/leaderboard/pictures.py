@@ -20,7 +20,7 @@ from threedie.leaderboard.site.build import build_site
 HOME = Path(__file__).parents[2] / "docs" / "images"
 SHOTS = (
     ("index.html", "leaderboard.png", 1440),
-    ("entry/sie-hypernet.html", "leaderboard-entry.png", 1240),
+    ("entry/sie-hypernet.html", "leaderboard-entry.png", 1500),
 )
 
 

@@ -299,8 +299,9 @@ def test_ranks_and_their_lack(tmp_path: Path) -> None:
     assert ranked["context-ssl"] == [1, 1]
     assert ranked["capsule"] is None
     assert ranked["too-good"] is None
+    assert ranked["vicreg"] is None  # a deeper level failed
     worst = max(high for _, high in filter(None, ranked.values()))
-    assert worst == 9  # the closed track's ranked rows
+    assert worst == 8  # the closed track's ranked rows
 
 
 def test_self_tests_and_literature_stand_apart(tmp_path: Path) -> None:
@@ -371,6 +372,7 @@ def test_what_the_verifier_wrote_is_what_is_printed(tmp_path: Path) -> None:
     protocol = Page((tmp_path / "site/protocol.html").read_bytes()).text
     assert "Rotation R² (uniform)" in protocol
     assert "1.000" in row_of(tmp_path / "site", "oracle")
+    assert row_of(tmp_path / "site", "oracle").count("self-test") == 1
     assert "0.000" in row_of(tmp_path / "site", "constant")
     (folder / "card.md").write_text("# Another\n")  # after it was verified
     assert "1 waiting" in build_site(board.root, tmp_path / "site").counts

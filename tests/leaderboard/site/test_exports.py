@@ -3,7 +3,8 @@
 - leaderboard.json and leaderboard.csv hold every row and every verified number, and what was left
   out; numbers come back as they were verified.
 - No cell of text begins as a formula does; negative numbers stay numbers.
-- A badge is shields.io's endpoint form, and says when an entry is disputed or retracted.
+- A badge is shields.io's endpoint form, and says when an entry is disputed or retracted, or when
+  a level failed.
 - The feed is valid Atom: dates from the data, the latest first, links that lead somewhere.
 """
 
@@ -58,6 +59,10 @@ def test_numbers_come_back(site: Path) -> None:
     assert (row["seeds"], row["level"], row["state"]) == ("5", "re-run", "")
     assert rows(site)["simclr"]["all/mrr_val"] == ""
     assert rows(site)["too-good"]["state"] == "retracted"
+    assert (row["failed"], rows(site)["vicreg"]["failed"]) == ("", "re-run")
+    failed = {e["id"]: (e["failed"], e["ranked"]) for e in body(site)["entries"]}
+    assert failed["vicreg"] == (["re-run"], False)
+    assert failed["sie-hypernet"] == ([], True)
     (entry,) = [e for e in body(site)["entries"] if e["id"] == "sie-hypernet"]
     assert entry["metrics"]["all"]["rotation_r2_uniform"]["value"] == 0.731
     assert len(entry["metrics"]["all"]["top1"]["per_seed"]) == 5
@@ -87,6 +92,7 @@ def test_badges(site: Path) -> None:
     for slug, message, color in (
         ("sen", "disputed", "orange"),
         ("too-good", "retracted", "red"),
+        ("vicreg", "failed re-run", "red"),
     ):
         told = json.loads((site / f"badge/{slug}.json").read_bytes())
         assert (told["message"], told["color"]) == (message, color)
@@ -99,7 +105,9 @@ def test_the_feed(site: Path) -> None:
     assert dates == sorted(dates, reverse=True)
     assert feed.findtext(f"{ATOM}updated") == dates[0] == "2026-03-02T00:00:00Z"
     ids = [entry.findtext(f"{ATOM}id") for entry in entries]
-    assert len(set(ids)) == len(ids) == 2 * 13 + 2 + 1  # submitted, verified; states; newcomer
+    assert not any(" " in (name or "") for name in ids)  # each is an address
+    # 13 submitted and verified, 2 states, the newcomer, one that failed
+    assert len(set(ids)) == len(ids) == 2 * 13 + 2 + 1 + 1
     for link in feed.iter(f"{ATOM}link"):
         assert (site / link.attrib["href"]).is_file()
     assert "retracted: TooGood" in {entry.findtext(f"{ATOM}title") for entry in entries}

@@ -29,6 +29,7 @@ from tests.leaderboard.boards import (
     Fake,
     Json,
     changed,
+    looked_at,
     submission,
     write_board,
 )
@@ -45,6 +46,7 @@ KINDS = (
     "history.html",
     "entry/sie-hypernet.html",
     "entry/too-good.html",
+    "entry/vicreg.html",
     "entry/oracle.html",
     "method/sie.html",
 )
@@ -144,13 +146,22 @@ def test_what_is_missing_has_a_label(site: Path) -> None:
     assert sum('aria-label="no value"' in row for row in rows) == 4
 
 
+def test_an_entry_says_which_way_is_better(site: Path) -> None:
+    text = (site / "entry/simclr.html").read_text()
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', text)
+    assert heads[:4] == ["Metric", "Value", "95 % interval", "SD"]  # a phone shows the first three
+    for title, better in (("Top-1", "higher"), ("Rotation error, mean", "lower")):
+        row = re.findall(rf'<tr><th scope="row">{title}&nbsp;<.*?</tr>', text)[0]
+        assert f'role="img" aria-label="{better} is better"' in row
+
+
 def test_the_figure_has_words(site: Path) -> None:
     page = Page((site / "index.html").read_bytes())
     (figure,) = page.all("svg")
     assert figure["role"] == "img"
     named = (figure["aria-labelledby"] or "").split()
     assert [tag for tag, a in page.tags if a.get("id") in named] == ["title", "desc"]
-    assert "One answer for everything: top-1 0.160, R² 0.000." in page.text
+    assert "Further right is better at classes" in page.text
 
 
 def luminance(color: str) -> float:
@@ -243,6 +254,7 @@ def hostile_fakes() -> list[Fake]:
                     "says": note,
                     "checks": [{"name": "odd", "ok": False, "says": note}],
                     "deltas": {note: 0.5},
+                    **looked_at(3),
                 }
             ],
         }

@@ -7,6 +7,7 @@ rank        which rows can be told apart; the Pareto front
 cells       numbers, levels and states as text
 markdown    a card's few forms of Markdown as HTML
 plot        invariance against equivariance
+ladder      levels, checks and what was found again, for an entry's page
 views       what each template is given
 exports     leaderboard.json, leaderboard.csv, badges, the feed
 pages       all files of a site, by name

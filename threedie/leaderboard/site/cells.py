@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from threedie.leaderboard.metrics import METRICS
@@ -19,6 +20,12 @@ MEANINGS: dict[Level, str] = {
     "fresh-render": "new views of the val objects, rendered from a secret seed",
     "retrained": "trained anew from the submitted configuration",
 }
+
+
+UNPROVED = (
+    "“Recomputed” does not prove that a network made the predictions, since the truth of val is "
+    "public; re-run and what goes further do."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,12 @@ def is_higher(metric: str) -> bool:
     """Whether more of a metric is better."""
     found = METRICS.get(metric)
     return found.higher if found else not _is_degrees(metric)
+
+
+def failure(levels: Iterable[Level]) -> str:
+    """`failed re-run, fresh-render`; empty where no level failed."""
+    named = ", ".join(levels)
+    return f"failed {named}" if named else ""
 
 
 def title(metric: str) -> str:

@@ -28,7 +28,7 @@ from threedie.manifests import verification
 from threedie.manifests.boards import Board
 from threedie.manifests.entries import RANKED_RUNS, Submission
 from threedie.manifests.status import Status
-from threedie.manifests.verification import Measured, Verification
+from threedie.manifests.verification import Level, Measured, Verification
 
 SELFTEST = "self-test"
 Progress = Callable[[str, int, int], None]
@@ -71,9 +71,15 @@ class Entry:
         return self.status is not None and self.status.state == "retracted"
 
     @property
+    def failed(self) -> tuple[Level, ...]:
+        """Deeper levels that were tried and not passed."""
+        steps = self.verification.steps if self.verification else ()
+        return tuple(step.level for step in steps if not step.passed)
+
+    @property
     def ranked(self) -> bool:
-        """Whether it has a rank at all: verified, enough seeds, not retracted."""
-        return self.seeds >= RANKED_RUNS and not self.retracted
+        """Whether it has a rank at all: verified, enough seeds, not retracted, no level failed."""
+        return self.seeds >= RANKED_RUNS and not self.retracted and not self.failed
 
     def measured(self, part: str, metric: str) -> Measured | None:
         """One verified metric."""

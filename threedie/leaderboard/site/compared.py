@@ -1,4 +1,7 @@
-"""The data of the compare page: every number of every row, compact, for its script."""
+"""The data of the compare page: every number of every row, as text, for its script.
+
+Numbers are printed here and nowhere else: a script that rounds anew rounds otherwise.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,15 @@ from typing import Any
 from markupsafe import Markup
 
 from threedie.leaderboard.metrics import METRICS
-from threedie.leaderboard.site.cells import COLUMNS, is_higher, title
+from threedie.leaderboard.site.cells import (
+    COLUMNS,
+    MISSING,
+    failure,
+    interval,
+    is_higher,
+    number,
+    title,
+)
 from threedie.leaderboard.site.collect import Entry
 from threedie.leaderboard.site.rank import p_of_pair
 from threedie.leaderboard.site.rows import RANKED, name_of, sample
@@ -29,7 +40,6 @@ def compared(entries: Sequence[Entry]) -> dict[str, Any]:
                 "part": part,
                 "title": title(name),
                 "higher": is_higher(name),
-                "digits": 1 if "_deg" in name else 3,
             }
             for part, name in keys
         ],
@@ -69,7 +79,8 @@ def _keys(entries: Sequence[Entry]) -> list[tuple[str, str]]:
 
 def _entry(entry: Entry, keys: Sequence[tuple[str, str]]) -> dict[str, Any]:
     name, variant = name_of(entry)
-    found = [entry.measured(part, metric) for part, metric in keys]
+    found = [(metric, entry.measured(part, metric)) for part, metric in keys]
+    texts = [number(metric, m.value if m else None) for metric, m in found]
     return {
         "name": name,
         "variant": variant,
@@ -77,14 +88,11 @@ def _entry(entry: Entry, keys: Sequence[tuple[str, str]]) -> dict[str, Any]:
         "track": entry.submission.track,
         "seeds": entry.seeds,
         "state": entry.status.state if entry.status else "",
-        "value": [_short(m.value) if m else None for m in found],
-        "low": [_short(m.low) if m else None for m in found],
-        "high": [_short(m.high) if m else None for m in found],
+        "failed": failure(entry.failed),
+        "best": not entry.failed and not entry.retracted,
+        "text": ["" if text == MISSING else text for text in texts],
+        "note": [interval(metric, m) for metric, m in found],
     }
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.5g}")
 
 
 def _tests(entries: Sequence[Entry]) -> dict[str, dict[str, float]]:

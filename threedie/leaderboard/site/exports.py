@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from threedie.leaderboard.board import named
-from threedie.leaderboard.site.cells import COLUMNS, number
+from threedie.leaderboard.site.cells import COLUMNS, failure, number
 from threedie.leaderboard.site.collect import Entry, Stock
 from threedie.leaderboard.site.rows import RANKED, Ranks, name_of
 
@@ -50,6 +50,7 @@ def _entry(entry: Entry, ranks: Ranks) -> dict[str, Any]:
         "track": said.track,
         "method": said.method.model_dump(mode="json"),
         "level": verified.level,
+        "failed": list(entry.failed),
         "verified": verified.verified,
         "evaluator": verified.evaluator.model_dump(mode="json"),
         "entry_sha256": verified.entry_sha256,
@@ -80,7 +81,8 @@ def as_csv(stock: Stock) -> bytes:
             for name in metrics
         }
     )
-    head = ["id", "method", "variant", "family", "track", "level", "seeds", "state", "verified"]
+    head = ["id", "method", "variant", "family", "track", "level", "failed", "seeds", "state"]
+    head.append("verified")
     for part, name in keys:
         head += [f"{part}/{name}", f"{part}/{name} low", f"{part}/{name} high"]
     out = io.StringIO()
@@ -101,6 +103,7 @@ def _about(entry: Entry) -> list[str]:
         entry.submission.method.family,
         entry.submission.track,
         entry.verification.level,
+        " ".join(entry.failed),
         str(entry.seeds),
         entry.status.state if entry.status else "",
         entry.verification.verified,
@@ -131,5 +134,7 @@ def badge(entry: Entry, protocol: str) -> bytes:
     color = _BADGE_COLORS.get(level, "lightgrey")
     if entry.status:
         message, color = entry.status.state, "red" if entry.retracted else "orange"
+    if entry.failed and not entry.retracted:
+        message, color = failure(entry.failed), "red"
     body = {"schemaVersion": 1, "label": protocol, "message": message, "color": color}
     return json.dumps(body).encode() + b"\n"

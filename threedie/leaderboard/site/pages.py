@@ -18,7 +18,7 @@ from threedie import __version__
 from threedie.benchmark.report.page import colors, policy_hash
 from threedie.benchmark.report.svg import inline_svg
 from threedie.leaderboard.board import named
-from threedie.leaderboard.site.cells import COLUMNS, MEANINGS, SHAPES, KeyMetric
+from threedie.leaderboard.site.cells import COLUMNS, MEANINGS, SHAPES, UNPROVED, KeyMetric
 from threedie.leaderboard.site.collect import SELFTEST, Entry, Stock
 from threedie.leaderboard.site.compared import compared, embedded
 from threedie.leaderboard.site.exports import as_csv, as_json, badge
@@ -47,6 +47,8 @@ from threedie.words import plural
 _HOME = "threedie.leaderboard.site"
 _MOST_EVENTS = 50
 """In the feed."""
+_PUBLISHED_VAL = 10_000
+"""Val objects; the published data set has more, and papers' numbers are of it."""
 
 
 class Site:
@@ -80,6 +82,7 @@ class Site:
             counts=counts(stock),
             columns=[_column(column) for column in COLUMNS],
             ranked_runs=RANKED_RUNS,
+            unproved=UNPROVED,
         )
         self._methods = methods(stock.entries)
 
@@ -134,6 +137,7 @@ class Site:
             waiting=[(entry, *name_of(entry)) for entry in stock.waiting],
             levels=[(level, SHAPES[level]) for level in LEVELS[1:]],
             quoted=literature(),
+            other_data=stock.board.data.val_objects < _PUBLISHED_VAL,
         )
 
     def _compare(self) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from threedie.benchmark.report.canvas import Dots, Drawing, Mark, Point, Style, Words, text_width
-from threedie.benchmark.report.chart import Chart, Key, clipped, drawable, linear
+from threedie.benchmark.report.chart import Axis, Chart, Key, clipped, drawable, linear
 from threedie.leaderboard.site.cells import number
 from threedie.leaderboard.site.collect import Entry
 from threedie.leaderboard.site.rank import pareto
@@ -49,7 +49,7 @@ def plot(entries: Sequence[Entry], selftests: Sequence[Entry]) -> Drawing | None
 
     Args:
         entries: all; those without a rank are not drawn.
-        selftests: the one called "constant" is said, and drawn where the axes reach it.
+        selftests: the lines of the one called "constant" are drawn and said where axes reach them.
     """
     placed = _placed(entries)
     if not placed:
@@ -58,17 +58,20 @@ def plot(entries: Sequence[Entry], selftests: Sequence[Entry]) -> Drawing | None
     dots = " Dim dots are the other entries." if crowded else ""
     spans = " Thin lines are 95 % intervals." if len(placed) <= _INTERVALS else ""
     chance = _chance(selftests)
-    knows = f" One answer for everything: {_say(*chance)}." if chance else ""
+    axes = _axes(placed, spans=bool(spans))
+    lines = _lines(axes, chance) if chance else ""
+    steps = ""
+    if sum(one.on_front for one in placed) > 1:
+        steps = " The dashed grey steps join the entries that no other beats in both."
     sheet = Drawing(
         "pareto",
         "Invariance against equivariance",
-        "Further right is better at classes, further up at rotations. The dashed grey steps join "
-        "the entries that no other beats in both."
-        f"{spans}{dots}{knows} The table has the same numbers.",
+        "Further right is better at classes, further up at rotations."
+        f"{steps}{spans}{dots}{lines} The table has the same numbers.",
         _WIDTH,
         _HEIGHT,
     )
-    chart = _chart(sheet, placed, chance, spans=bool(spans))
+    chart = _chart(sheet, axes, placed, chance)
     _steps(sheet, chart, placed)
     if crowded:
         _dots(sheet, chart, placed)
@@ -98,20 +101,35 @@ def _chance(selftests: Sequence[Entry]) -> tuple[float, float] | None:
     return None
 
 
-def _chart(
-    sheet: Drawing,
-    placed: Sequence[_Placed],
-    chance: tuple[float, float] | None,
-    *,
-    spans: bool,
-) -> Chart:
+def _axes(placed: Sequence[_Placed], *, spans: bool) -> tuple[Axis, Axis]:
     xs, ys = [p.at[0] for p in placed], [p.at[1] for p in placed]
     if spans:
         xs += [end for p in placed for end in _span(p.entry, ACROSS)]
         ys += [end for p in placed for end in _span(p.entry, UP)]
+    return linear("Top-1 accuracy →", xs), linear("↑ Rotation R² (uniform)", ys)
+
+
+def _lines(axes: tuple[Axis, Axis], chance: tuple[float, float]) -> str:
+    """What the straight dashed lines are, of those that are within the axes."""
+    says = f"top-1 {number('top1', chance[0])}", f"R² {number('rotation_r2_uniform', chance[1])}"
+    ways = zip(("upright", "level"), axes, chance, says, strict=True)
+    drawn = [(way, said) for way, axis, at, said in ways if axis.low <= at <= axis.high]
+    if not drawn:
+        return ""
+    named = " and ".join(way for way, _ in drawn)
+    kind = "lines are" if len(drawn) > 1 else "line is"
+    said = ", ".join(said for _, said in drawn)
+    return f" The straight dashed {kind} one answer for everything ({named}: {said})."
+
+
+def _chart(
+    sheet: Drawing,
+    axes: tuple[Axis, Axis],
+    placed: Sequence[_Placed],
+    chance: tuple[float, float] | None,
+) -> Chart:
     families = {p.entry.submission.method.family for p in placed}
     keys = [Key(family, style) for family, style in FAMILIES.items() if family in families]
-    axes = linear("Top-1 accuracy →", xs), linear("↑ Rotation R² (uniform)", ys)
     chart = Chart(sheet, *axes, legend=keys)
     if chance:
         chart.post(chance[0])

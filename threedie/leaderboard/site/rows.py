@@ -12,13 +12,13 @@ from threedie.leaderboard.site.cells import (
     MISSING,
     SHAPES,
     KeyMetric,
+    failure,
     interval,
     is_higher,
     number,
 )
 from threedie.leaderboard.site.collect import Entry
 from threedie.leaderboard.site.rank import RankRange, Sample, rank_ranges
-from threedie.manifests.entries import RANKED_RUNS
 from threedie.manifests.verification import Level
 
 Ranks = Mapping[tuple[str, str], RankRange]
@@ -55,6 +55,8 @@ class Row:
     seeds: int
     level: Level
     shape: str
+    failed: str
+    """`failed re-run`, or nothing."""
     state: str
     """disputed, retracted, or nothing."""
     unranked: bool
@@ -65,6 +67,13 @@ class Row:
     ranks: str
     """By the other ranked columns, in their order."""
     cells: tuple[Cell, ...]
+
+    @property
+    def classes(self) -> str:
+        """By which style and script know it."""
+        unranked = self.unranked and not self.state and not self.failed
+        words = (self.state, "failed" if self.failed else "", "unranked" if unranked else "")
+        return " ".join(filter(None, words))
 
 
 def ranks_of(entries: Iterable[Entry]) -> Ranks:
@@ -100,7 +109,7 @@ def _alike(samples: dict[str, Sample]) -> dict[str, Sample]:
 
 
 def main_rows(entries: Sequence[Entry], ranks: Ranks, *, ranked: bool = True) -> list[Row]:
-    """The rows, best first; retracted ones last.
+    """The rows, best first; those of which a level failed after them, retracted ones last.
 
     Args:
         entries: in any order.
@@ -119,9 +128,9 @@ def name_of(entry: Entry) -> tuple[str, str]:
 
 
 def _sorted(entries: Sequence[Entry]) -> list[Entry]:
-    def place(entry: Entry) -> tuple[bool, bool, float, str]:
-        value = entry.value(COLUMNS[0].key)
-        return entry.retracted, value is None, -(value or 0.0), entry.slug
+    def place(entry: Entry) -> tuple[bool, bool, bool, float, str]:
+        value, failed = entry.value(COLUMNS[0].key), bool(entry.failed)
+        return entry.retracted, failed, value is None, -(value or 0.0), entry.slug
 
     return sorted(entries, key=place)
 
@@ -141,6 +150,7 @@ def _row(entry: Entry, ranks: Ranks, best: Mapping[str, str], *, notes: bool, ra
         seeds=entry.seeds,
         level=level,
         shape=SHAPES[level],
+        failed=failure(entry.failed),
         state=entry.status.state if entry.status else "",
         unranked=ranked and not entry.ranked,
         says=printable(entry.status.reason, longest=300) if entry.status else "",
@@ -153,7 +163,7 @@ def _row(entry: Entry, ranks: Ranks, best: Mapping[str, str], *, notes: bool, ra
 def _rank(entry: Entry, ranks: Ranks) -> str:
     if entry.retracted:
         return "retracted"
-    if entry.seeds < RANKED_RUNS:
+    if not entry.ranked:
         return "not ranked"
     return str(ranks.get((entry.slug, COLUMNS[0].key), MISSING))
 

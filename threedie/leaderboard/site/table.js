@@ -7,7 +7,7 @@ const ranked = rows.map((row) => [row.cells[0].textContent, ...(row.dataset.r ??
 const plain = rows.map((row) => row.textContent.toLowerCase());
 const names = heads.map((head) => head.textContent.trim());
 const [METHOD, SEEDS, LEVEL, TRACK] = ["Method", "Seeds", "Level", "Track"].map((name) => names.indexOf(name));
-const levelOf = rows.map((row) => row.cells[LEVEL].textContent.slice(2));
+const levelOf = rows.map((row) => row.cells[LEVEL].firstChild.textContent.trim().slice(2));
 const measuredBy = (column) => "better" in heads[column].dataset;
 const LEVELS = ["reported", "recomputed", "re-probed", "re-run", "fresh-render", "retrained"];
 let basis = heads.findIndex((head) => head.hasAttribute("aria-sort")); // the column that ranks are by
@@ -34,7 +34,7 @@ function sort(column, falling) {
   head.setAttribute("aria-sort", falling ? "descending" : "ascending");
   const keyed = rows.map((row, i) => {
     const key = value(row, i, column, offset);
-    return { row, key, last: row.className === "retracted" ? 2 : key === null ? 1 : 0 };
+    return { row, key, last: row.classList.contains("retracted") ? 3 : row.classList.contains("failed") ? 2 : key === null ? 1 : 0 };
   });
   const turn = falling ? -1 : 1;
   keyed.sort((a, b) => a.last - b.last || (a.key === null ? 0 : turn *

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,17 +17,19 @@ from threedie.leaderboard.folder import CARD, CITATION, CONFIG
 from threedie.leaderboard.metrics import METRICS
 from threedie.leaderboard.site.cells import (
     COLUMNS,
-    MEANINGS,
     SHAPES,
+    UNPROVED,
+    failure,
     interval,
     is_higher,
     number,
     title,
 )
 from threedie.leaderboard.site.collect import Entry, Stock
+from threedie.leaderboard.site.ladder import checks, ladder
 from threedie.leaderboard.site.markdown import plain_lines, rendered
 from threedie.leaderboard.site.rows import Ranks, name_of
-from threedie.manifests.verification import LEVELS, Check, Measured
+from threedie.manifests.verification import Measured
 from threedie.words import plural, room
 
 _PARTS = {"all": "the whole representation", "inv": "invariant part", "equi": "equivariant part"}
@@ -56,14 +58,16 @@ def entry_view(entry: Entry, stock: Stock, ranks: Ranks) -> dict[str, Any]:
         "level": verified.level,
         "shape": SHAPES[verified.level],
         "status_says": printable(entry.status.reason, longest=1000) if entry.status else "",
+        "failed": failure(entry.failed),
+        "unproved": UNPROVED if verified.level in ("recomputed", "re-probed") else "",
         "tiles": _tiles(entry, ranks),
         "parts": [
             (part, printable(_PARTS.get(part, "")), _metric_lines(metrics))
             for part, metrics in sorted(verified.metrics.items(), key=lambda p: _order(p[0]))
         ],
-        "ladder": _ladder(entry),
-        "checks": _checks(verified.checks),
-        "warnings": _checks(verified.warnings),
+        "ladder": ladder(entry),
+        "checks": checks(verified.checks),
+        "warnings": checks(verified.warnings),
         "card": rendered(entry.texts.get(CARD, "")),
         "config": _plain(entry.texts.get(CONFIG, "")),
         "bibtex": _plain(entry.texts.get(CITATION, "")),
@@ -108,7 +112,7 @@ def _metric_lines(metrics: dict[str, Measured]) -> list[dict[str, Any]]:
         {
             "title": title(name),
             "name": name,
-            "better": "higher" if is_higher(name) else "lower",
+            "higher": is_higher(name),
             "value": number(name, metrics[name].value),
             "interval": interval(name, metrics[name]),
             "std": number(name, metrics[name].std),
@@ -118,43 +122,6 @@ def _metric_lines(metrics: dict[str, Measured]) -> list[dict[str, Any]]:
         }
         for name in order
     ]
-
-
-def _ladder(entry: Entry) -> list[dict[str, Any]]:
-    """Each level: tried or not, passed or not, when and with what evidence."""
-    verified = entry.verification
-    assert verified is not None
-    steps = {step.level: step for step in verified.steps}
-    rungs = []
-    for level in LEVELS[1:]:
-        step = steps.get(level)
-        state, says, on = "not tried", MEANINGS[level], ""
-        if level == "recomputed":
-            state, on = "passed", verified.verified
-        elif step:
-            state, on = ("passed" if step.passed else "failed"), step.on
-            says = shown(step.says, longest=1000)
-        rungs.append(
-            {
-                "level": level,
-                "shape": SHAPES[level],
-                "state": state,
-                "on": on,
-                "says": says,
-                "checks": _checks(step.checks) if step else [],
-                "deltas": [
-                    (printable(key), f"{delta:+.4f}".replace("-", "−"))
-                    for key, delta in sorted(step.deltas.items())
-                ]
-                if step
-                else [],
-            }
-        )
-    return rungs
-
-
-def _checks(checks: Iterable[Check]) -> list[dict[str, Any]]:
-    return [{"name": c.name, "ok": c.ok, "says": shown(c.says, longest=1000)} for c in checks]
 
 
 def _plain(text: str) -> str:
@@ -236,13 +203,21 @@ def events(stock: Stock) -> list[Event]:
     for entry in (*stock.entries, *stock.waiting):
         found.append(Event(entry.submission.submitted, entry, "submitted", ""))
         if entry.verification:
-            level = entry.verification.level
-            found.append(Event(entry.verification.verified, entry, "verified", level))
+            reached = "; ".join(filter(None, (entry.verification.level, failure(entry.failed))))
+            found.append(Event(entry.verification.verified, entry, "verified", reached))
+            for step in entry.verification.steps:
+                if not step.passed:
+                    says = shown(step.says, longest=1000)
+                    found.append(Event(step.on, entry, f"failed {step.level}", says))
         if entry.status:
             reason = printable(entry.status.reason, longest=1000)
             found.append(Event(entry.status.on, entry, entry.status.state, reason))
-    order = {"submitted": 0, "verified": 1, "disputed": 2, "retracted": 3}
-    return sorted(found, key=lambda e: (e.on, order[e.kind], e.entry.slug), reverse=True)
+    order = ("submitted", "verified", "failed", "disputed", "retracted")
+
+    def place(event: Event) -> tuple[str, int, str, str]:
+        return event.on, order.index(event.kind.split()[0]), event.entry.slug, event.kind
+
+    return sorted(found, key=place, reverse=True)
 
 
 def protocol_view(stock: Stock) -> dict[str, Any]:
