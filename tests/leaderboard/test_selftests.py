@@ -27,7 +27,7 @@ from threedie.errors import ConfigError, EntryError
 from threedie.leaderboard.board import OpenBoard, make_board, open_board
 from threedie.leaderboard.checks.check import check_entry
 from threedie.leaderboard.selftests import write_selftests
-from threedie.leaderboard.verify import is_current
+from threedie.leaderboard.verify import current
 from threedie.manifests.recipes import find_recipe
 from threedie.manifests.verification import Measured, Verification
 from threedie.render.sampler import sample_object
@@ -129,7 +129,7 @@ def test_they_are_entries_and_the_same_again(tmp_path: Path) -> None:
     for board in boards:
         for folder in write_selftests(board, today=made.TODAY):
             assert check_entry(folder, board).entry.submission.id == folder.name
-            assert is_current(folder)
+            assert current(folder, board) is not None
     trees = [builders.tree(board.root) for board in boards]
     assert trees[0] == trees[1]
     write_selftests(boards[0], today=made.TODAY)

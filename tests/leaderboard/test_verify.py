@@ -31,7 +31,7 @@ from threedie.leaderboard.board import OpenBoard, open_board
 from threedie.leaderboard.folder import read_entry
 from threedie.leaderboard.selftests import write_selftests
 from threedie.leaderboard.site.collect import collect
-from threedie.leaderboard.verify import current, is_current, verify_entry, why_stale
+from threedie.leaderboard.verify import current, verify_entry, why_stale
 from threedie.manifests.verification import LEVELS, Level, Step, Verification, highest
 
 BY = "a test"
@@ -213,18 +213,17 @@ def test_a_refused_entry_is_not_verified(board: OpenBoard) -> None:
 def test_a_changed_entry_is_stale(board: OpenBoard, name: str) -> None:
     one = made.entry(board)
     folder = one.place(board)
-    assert not is_current(folder)  # nobody has verified it
+    assert current(folder, board) is None  # nobody has verified it
     verified(folder, board)
-    assert is_current(folder)
+    assert current(folder, board) is not None
     if name == "cite.bib":
         (folder / name).unlink()
     else:
         content = (folder / name).read_bytes()
         (folder / name).write_bytes(content + b"\n")
-    assert not is_current(folder)
     assert current(folder, board) is None
     verified(folder, board)
-    assert is_current(folder)
+    assert current(folder, board) is not None
 
 
 def test_a_verification_of_another_list_is_stale(board: OpenBoard, tmp_path: Path) -> None:
@@ -331,7 +330,7 @@ def test_verify_writes_and_shows(
     assert "refused wrong-protocol" in streams.out
     assert "error: wrong-protocol" in streams.err
     assert Verification.read(folder / "verification.json") == found  # and it is stale
-    assert not is_current(folder)
+    assert current(folder, board) is None
 
 
 @pytest.mark.parametrize("seeds", [1, 3, 7])
@@ -396,4 +395,4 @@ def test_torch_and_blender_are_never_loaded(board: OpenBoard) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    assert is_current(folder)
+    assert current(folder, board) is not None

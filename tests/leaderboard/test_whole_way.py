@@ -25,7 +25,7 @@ from tests.leaderboard.repositories import run_git
 from tests.leaderboard.runs import PLAN, data_set, three_runs
 from threedie import files
 from threedie.leaderboard.board import open_board
-from threedie.leaderboard.verify import is_current
+from threedie.leaderboard.verify import current
 from threedie.manifests.verification import FILE_NAME, Verification
 
 WORDS = (
@@ -96,7 +96,7 @@ def test_from_runs_to_a_merged_and_verified_entry(place: Place, tmp_path: Path) 
     run_git("push", "--quiet", "origin", "main", at=place.clone)
     board = open_board(place.clone)
     assert board.entries() == [entry]
-    assert is_current(entry)
+    assert current(entry, board) is not None
     found = Verification.read(entry / FILE_NAME)
     assert (found.level, found.seeds, found.by) == ("recomputed", (0, 1, 2), "a maintainer")
     top1 = found.metrics["all"]["top1"].value
@@ -137,13 +137,14 @@ def test_a_forged_number_is_refused_or_stale(place: Place, tmp_path: Path) -> No
     cli("submit", *place.runs, *WORDS, "--out", tmp_path / "out", "--id", "forged")
     entry = tmp_path / "out" / "forged"
     cli("leaderboard", "verify", entry, "--board", place.clone)
-    assert is_current(entry)
+    board = open_board(place.clone)
+    assert current(entry, board) is not None
     body = json.loads((entry / "submission.json").read_bytes())
     files.put(entry / "submission.json", json.dumps({**body, "top1": 0.999}).encode())
     assert "top1" in cli("leaderboard", "check", entry, "--board", place.clone, status=1)
     body["selection"]["runs_started"] = 99
     files.put(entry / "submission.json", json.dumps(body).encode())
-    assert not is_current(entry)  # so no page shows its numbers
+    assert current(entry, board) is None  # so no page shows its numbers
 
 
 def test_more_than_an_entry_is_stopped_first(place: Place, tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 import threedie
 from threedie.errors import EntryError, ManifestError
 from threedie.leaderboard.board import OpenBoard
-from threedie.leaderboard.checks.check import Checked, check_entry, placed
+from threedie.leaderboard.checks.check import Checked, check_entry
 from threedie.leaderboard.checks.plausible import warnings_of
-from threedie.leaderboard.folder import EntryFiles, entry_sha256, read_entry, read_folder
+from threedie.leaderboard.folder import EntryFiles, read_entry
 from threedie.leaderboard.metrics import METRICS
 from threedie.leaderboard.recompute import recompute
 from threedie.manifests.verification import (
@@ -117,16 +117,6 @@ def _impossible(found: Verification) -> str | None:
                 if value is not None and not least <= value <= metric.high:
                     return f"{FILE_NAME} says {part}/{name} {value:g}, which can't be"
     return None
-
-
-def is_current(path: Path) -> bool:
-    """Whether the verification in an entry's folder is of the files that lie there."""
-    try:
-        contents = read_folder(placed(path))
-        found = Verification.parse(contents[FILE_NAME], FILE_NAME)
-    except (KeyError, ManifestError):
-        return False
-    return found.entry_sha256 == entry_sha256(contents)
 
 
 def says_otherwise(path: Path, found: Verification, board: OpenBoard) -> str | None:

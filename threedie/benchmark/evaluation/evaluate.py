@@ -14,10 +14,7 @@ from typing import Any
 import torch
 
 from threedie.benchmark.evaluation.context import Data, open_context, read_features
-from threedie.benchmark.evaluation.encoder import (
-    Normalisation,
-    Precision,
-)
+from threedie.benchmark.evaluation.encoder import Normalisation, Precision
 from threedie.benchmark.evaluation.features import Progress
 from threedie.benchmark.evaluation.findings import Given
 from threedie.benchmark.evaluation.listed import MOST_CLASSES, Listed, training_seed

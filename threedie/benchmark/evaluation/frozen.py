@@ -3,7 +3,7 @@
 One list per protocol and data set, the same for everybody and for ever: drawn from a fixed seed,
 hashed together with the truth that it is judged by. `3die-v1` judges every view of a data set of
 up to 20,000 val views; of a larger one an equal number of each object, so that no object weighs
-more than another and a seed's predictions stay below a megabyte.
+more than another and a seed's predictions stay near a megabyte.
 
 Shape suffixes: N = val objects, V = views, M = listed views, K = classes, L = latent columns.
 """
