@@ -1,7 +1,7 @@
 """A driver on a real Ray cluster of several nodes on this machine, with the stand-in stage.
 
-`python -m tests.faults.ray_driver OUT [--kill-node] [--stop]` prints a line of JSON. A process of
-its own, since Ray leaves threads and sockets behind.
+`python -m tests.faults.ray_driver OUT [--kill-node] [--stop [--connected]]` prints a line of JSON.
+A process of its own, since Ray leaves threads and sockets behind.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import threading
 import time
 from pathlib import Path
 
+import ray
 from ray.cluster_utils import Cluster as RayCluster
 
 from tests.faults.fake_stage import RENDERER, fake_plan
@@ -57,9 +59,14 @@ def main() -> None:
     parser.add_argument("--staging", type=Path, required=True)
     parser.add_argument("--kill-node", action="store_true")
     parser.add_argument("--stop", action="store_true")
+    parser.add_argument("--connected", action="store_true", help="the connection is the caller's")
     given = parser.parse_args()
-    ray = RayCluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    nodes = [ray.add_node(num_cpus=1) for _ in range(2)]
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of `ray start &` in a script
+    cluster = RayCluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    if given.connected:
+        ray.init(address=cluster.address, log_to_driver=False)
+    signal.signal(signal.SIGINT, heard)
     seen, plan = Watched(), the_plan()
     said: dict[str, object] = {"nodes": 3, "killed": 0}
 
@@ -67,17 +74,17 @@ def main() -> None:
         seen.begun.wait(120)
         if given.kill_node:
             time.sleep(0.2)
-            ray.remove_node(nodes[0], allow_graceful=False)
+            cluster.remove_node(nodes[0], allow_graceful=False)
             said["killed"] = 1
         if given.stop:
-            os.kill(os.getpid(), 2)
+            os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=harm, daemon=True).start()
     try:
         outcome = render_on_cluster(
             plan,
             str(given.out),
-            Cluster(address=ray.address, cpus=1),
+            Cluster(address=cluster.address, cpus=1),
             progress=seen,
             staging=given.staging,
             renderer=RENDERER,
@@ -86,9 +93,11 @@ def main() -> None:
         said |= {"rendered": outcome.rendered, "shards": len(outcome.records)}
     except KeyboardInterrupt:
         said["stopped"] = True
+        while given.connected and ray.available_resources().get("CPU") != len(nodes) + 1:
+            time.sleep(0.1)  # until each task has ended, of its own accord
     said |= {"seen": seen.objects, "told_failures": seen.failures, "told_shards": seen.shards}
     print(json.dumps(said), flush=True)  # noqa: T201
-    ray.shutdown()
+    cluster.shutdown()
 
 
 if __name__ == "__main__":

@@ -86,8 +86,12 @@ def test_a_killed_node_changes_no_byte(tmp_path: Path, undisturbed: Path) -> Non
 
 
 @needs_ray
-def test_a_stopped_run_goes_on(tmp_path: Path, undisturbed: Path) -> None:
-    assert drive(tmp_path, "--stop")["stopped"] is True
+@pytest.mark.parametrize("connection", [(), ("--connected",)], ids=["ours", "the caller's"])
+def test_a_stopped_run_goes_on(
+    tmp_path: Path, undisturbed: Path, connection: tuple[str, ...]
+) -> None:
+    """A connection of ours ends its tasks when it is closed; a caller's goes on, so they must."""
+    assert drive(tmp_path, "--stop", *connection)["stopped"] is True
     delivered = len(list((tmp_path / "out").glob("*.tar")))
     assert 1 <= delivered < 11
     said = drive(tmp_path)

@@ -19,16 +19,16 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from threedie.data.dealing import PlannedObject, PlannedShard
+from threedie.data.dealing import PlannedShard
 from threedie.data.stores import is_remote, open_store
 from threedie.errors import ConfigError, MissingExtra, RenderError, ThreedieError
-from threedie.manifests.dataset import Failure
 from threedie.render.close import close_store
+from threedie.render.cluster_task import Job, Tally, make_shard
 from threedie.render.delivery import Delivery
-from threedie.render.engine import Outcome, already_whole, render_dataset
+from threedie.render.engine import Outcome, already_whole
 from threedie.render.machine import Hardware
 from threedie.render.outline import Outline
-from threedie.render.plan import Plan, Share
+from threedie.render.plan import Plan
 from threedie.render.progress import Progress
 from threedie.render.worker import BLENDER
 from threedie.render.workspace import ShardRecord, check_same
@@ -63,20 +63,6 @@ class Cluster:
         """Of one task: a process per core, or per GPU."""
         workers = max(1, int(self.gpus)) if self.gpus else int(self.cpus)
         return Hardware(workers=workers, threads=max(1, int(self.cpus) // workers))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
-    """What all tasks share."""
-
-    plan: Plan
-    out: str
-    """Folder that all nodes see under this path, or address of a store."""
-    staging: Path
-    hardware: Hardware
-    timeout_s: float | None
-    retry_failed: bool
-    renderer: str
 
 
 def render_on_cluster(
@@ -150,67 +136,6 @@ def _delivered(
     return records
 
 
-def make_shard(job: Job, shard: PlannedShard, tally: Any) -> tuple[ShardRecord, int]:
-    """Make one shard and deliver it: the body of a task.
-
-    Args:
-        job: what all tasks share.
-        shard: which.
-        tally: actor that counts objects.
-
-    Returns:
-        Its record, and how many objects were rendered.
-    """
-    share = Share(shard.name.removesuffix(".tar"), (shard,))
-    outcome = render_dataset(
-        job.plan,
-        job.staging / share.name,
-        hardware=job.hardware,
-        progress=_Told(tally, shard.name),
-        timeout_s=job.timeout_s,
-        retry_failed=job.retry_failed,
-        renderer=job.renderer,
-        share=share,
-        delivery=Delivery(open_store(job.out)),
-    )
-    return outcome.records[0], outcome.rendered
-
-
-class _Told(Progress):
-    """Progress of one shard, told to the driver's tally."""
-
-    def __init__(self, tally: Any, name: str) -> None:
-        self._tally, self._name, self._done = tally, name, 0
-
-    def found(self, objects: int, failures: int) -> None:
-        self._tell(objects)
-
-    def rendered(self, obj: PlannedObject) -> None:
-        self._tell(1)
-
-    def failed(self, failure: Failure) -> None:
-        self._tell(1)
-
-    def _tell(self, objects: int) -> None:
-        self._done += objects
-        self._tally.tell.remote(self._name, self._done)  # not waited for
-
-
-class Tally:
-    """How many objects of each shard have ended; lives on the driver's node."""
-
-    def __init__(self) -> None:
-        self._done: dict[str, int] = {}
-
-    def tell(self, name: str, done: int) -> None:
-        """A task's count; a task that runs again starts from its own."""
-        self._done[name] = done
-
-    def read(self) -> dict[str, int]:
-        """All counts."""
-        return self._done
-
-
 @dataclass(slots=True)
 class _Driver:
     """Submits shards, counts, and collects records."""
@@ -228,7 +153,7 @@ class _Driver:
 
         Raises:
             RenderError: some were lost too often (the others are made first).
-            ThreedieError: what a task has met; the others are cancelled.
+            ThreedieError: what a task has met; the others are stopped.
         """
         tally = self._near_us(Tally, num_cpus=0).remote()
         task = self.ray.remote(
@@ -245,7 +170,7 @@ class _Driver:
                     if record := self._take(ref, pending.pop(ref)):
                         records[record.shard.name] = record
         except BaseException:
-            self._cancel(list(pending))
+            self._stop(tally, list(pending))
             raise
         if self._lost:
             name, why = next(iter(self._lost.items()))
@@ -289,10 +214,9 @@ class _Driver:
         self.progress.shard(record.shard)
         return record
 
-    def _cancel(self, refs: list[Any]) -> None:
+    def _stop(self, tally: Any, refs: list[Any]) -> None:
         with contextlib.suppress(Exception):  # the cluster may be gone too
-            for ref in refs:
-                self.ray.cancel(ref, force=False)
+            self.ray.get(tally.stop.remote(), timeout=_WAIT_S)
             self.ray.wait(refs, num_returns=len(refs), timeout=_STOP_S)
 
 
