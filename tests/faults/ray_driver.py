@@ -7,6 +7,7 @@ A process of its own, since Ray leaves threads and sockets behind.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -52,6 +53,15 @@ class Watched(Progress):
         self.begun.set()
 
 
+def at_work() -> int:
+    """Tasks running now on this machine's nodes: Ray names their processes."""
+    named = 0
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            named += process.read_bytes().startswith(b"ray::make_shard")
+    return named
+
+
 def main() -> None:
     """Start a cluster, render on it, and do it harm."""
     parser = argparse.ArgumentParser()
@@ -68,7 +78,7 @@ def main() -> None:
         ray.init(address=cluster.address, log_to_driver=False)
     signal.signal(signal.SIGINT, heard)
     seen, plan = Watched(), the_plan()
-    said: dict[str, object] = {"nodes": 3, "killed": 0}
+    said = {"nodes": 3, "killed": 0, "at_once": 0}
 
     def harm() -> None:
         seen.begun.wait(120)
@@ -79,7 +89,13 @@ def main() -> None:
         if given.stop:
             os.kill(os.getpid(), signal.SIGINT)
 
+    def watch() -> None:
+        while True:
+            said["at_once"] = max(said["at_once"], at_work())
+            time.sleep(0.05)
+
     threading.Thread(target=harm, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
     try:
         outcome = render_on_cluster(
             plan,

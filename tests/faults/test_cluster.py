@@ -4,6 +4,7 @@ Claims:
 - Shards made on three nodes are the bytes of one local run, also when a node is killed in the
   middle: its shards are made again elsewhere.
 - Ctrl-C leaves what is delivered; the same run goes on and renders only the rest.
+- No more tasks run than there are cores for.
 - Every object is counted and every failure told once.
 - What a task meets (a full store) is the driver's error; too few cores or no Ray are clear errors.
 """
@@ -100,6 +101,11 @@ def test_a_stopped_run_goes_on(
     assert said["seen"] == 41
     same(tmp_path, undisturbed)
     assert drive(tmp_path)["rendered"] == 0
+
+
+@needs_ray
+def test_a_core_has_one_task(tmp_path: Path) -> None:
+    assert drive(tmp_path)["at_once"] == 3
 
 
 STRANGER = """

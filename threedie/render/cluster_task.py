@@ -11,6 +11,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,10 @@ def _stoppable(tally: Any) -> Iterator[None]:
 def _told_to_stop(tally: Any) -> bool:
     import ray
 
+    # A task that waits in `ray.get` lends its cores to another one meanwhile; a future does not.
+    asked: Future[bool] = tally.stopped.remote().future()
     try:
-        return bool(ray.get(tally.stopped.remote()))
+        return asked.result()
     except ray.exceptions.RayError:  # a lost tally stops nothing
         return False
 
