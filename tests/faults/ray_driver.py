@@ -55,11 +55,14 @@ class Watched(Progress):
 
 def at_work() -> int:
     """Tasks running now on this machine's nodes: Ray names their processes."""
-    named = 0
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended
-            named += process.read_bytes().startswith(b"ray::make_shard")
-    return named
+            if (process / "cmdline").read_bytes().startswith(b"ray::make_shard"):
+                stat = (process / "stat").read_text()
+                parents[int(process.name)] = int(stat.rpartition(")")[2].split()[1])
+    # A child of a task has its parent's name until it becomes its own program.
+    return sum(parent not in parents for parent in parents.values())
 
 
 def main() -> None:
