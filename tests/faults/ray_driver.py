@@ -54,15 +54,21 @@ class Watched(Progress):
 
 
 def at_work() -> int:
-    """Tasks running now on this machine's nodes: Ray names their processes."""
-    parents = {}
+    """Tasks running now on our nodes: Ray names their processes.
+
+    Only grandchildren are asked (we start the nodes, they the tasks): a task's own child has its
+    parent's name until it becomes its own program.
+    """
+    tasks = 0
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended
             if (process / "cmdline").read_bytes().startswith(b"ray::make_shard"):
-                stat = (process / "stat").read_text()
-                parents[int(process.name)] = int(stat.rpartition(")")[2].split()[1])
-    # A child of a task has its parent's name until it becomes its own program.
-    return sum(parent not in parents for parent in parents.values())
+                tasks += parent(parent(int(process.name))) == os.getpid()
+    return tasks
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def main() -> None:
