@@ -17,7 +17,7 @@ from pathlib import Path
 from threedie.data.gallery import printable
 from threedie.data.urls import shown
 from threedie.errors import ConfigError, StorageError
-from threedie.render.interrupts import held_back
+from threedie.interrupts import held_back
 
 FIRST_BRANCH = "main"
 """Of a board."""

@@ -21,10 +21,10 @@ from threedie import files
 from threedie.data import ledger
 from threedie.data.dealing import PlannedObject, PlannedShard
 from threedie.errors import ConfigError, RenderError, StorageError
+from threedie.interrupts import held_back
 from threedie.manifests.dataset import DatasetManifest, Failure, ShardEntry
 from threedie.render.close import close_folder, close_store
 from threedie.render.delivery import Delivery
-from threedie.render.interrupts import held_back
 from threedie.render.lanes import Ended, Lane, harmless_environment
 from threedie.render.machine import Hardware, timeout_for
 from threedie.render.outline import Outline

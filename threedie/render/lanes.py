@@ -23,8 +23,8 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from threedie.errors import StorageError
+from threedie.interrupts import hidden_from_children
 from threedie.render import worker
-from threedie.render.interrupts import hidden_from_children
 from threedie.render.scratch import PREFIX, make_scratch
 from threedie.render.worker import Failed, Task, WorkerConfig
 

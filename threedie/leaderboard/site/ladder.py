@@ -25,7 +25,7 @@ def ladder(entry: Entry) -> list[dict[str, Any]]:
         if level == "recomputed":
             state, found, on = "passed", "passed", verified.verified
         elif step:
-            state, found = tried(step.passed, getattr(step, "runs", None), entry.seeds)
+            state, found = tried(step.passed, step.runs, entry.seeds)
             says, on = shown(step.says, longest=1000), step.on
         rungs.append(
             {

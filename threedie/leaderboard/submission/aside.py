@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from threedie.render.interrupts import held_back
+from threedie.interrupts import held_back
 
 _TRIES = 40
 _PAUSE_S = 0.05

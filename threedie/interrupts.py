@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a run: held back until they can do no harm.
+"""Ctrl-C and SIGTERM: held back until they can do no harm.
 
 A KeyboardInterrupt in the middle of a queue's or a pool's code leaves a lock taken or a waiter
 unnotified (Python's own Condition is not safe from it), and the run hangs at its end.
